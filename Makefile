@@ -1,0 +1,41 @@
+# What README tells; each target sets up what it needs. Python 3.11 or newer and make are enough.
+PYTHON ?= python3
+BIN := .venv/bin
+READY := .venv/.ready
+
+.PHONY: setup lab demo test lint notebooks soak clean
+
+setup: $(READY)
+
+$(READY): requirements.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "emokit needs Python 3.11 or newer; name one with make PYTHON=...")'
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --disable-pip-version-check -r requirements.txt
+	$(BIN)/python -m pip install --disable-pip-version-check --no-deps -e .
+	$(BIN)/python -c 'import emokit; print(emokit.load_model(emokit.fetch.NAME))'
+	@touch $@
+
+lab: $(READY)
+	$(BIN)/jupyter lab --ServerApp.root_dir=notebooks
+
+demo: $(READY)
+	$(BIN)/python tools/demo.py
+
+test: $(READY)
+	$(BIN)/python tools/notebooks.py --check
+	$(BIN)/python -m pytest tests -m "not soak"
+	$(BIN)/python -m pytest --nbval --nbval-current-env --nbval-cell-timeout=600 notebooks
+
+soak: $(READY)
+	$(BIN)/python -m pytest tests -m soak
+
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+notebooks: $(READY)
+	$(BIN)/python tools/notebooks.py
+
+clean:
+	rm -rf .venv outputs .pytest_cache .ruff_cache .mypy_cache

@@ -1,0 +1,225 @@
+"""The engine: texts in, residual streams out. The only file that runs forward passes for reading."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack, suppress
+from pathlib import Path
+
+import numpy as np
+import torch
+from tqdm.auto import tqdm
+
+from .errors import EmokitError
+from .files import cache_dir, replacing
+from .models import Model, hidden
+
+SKIP, SKIP_LONG, LONG = 5, 20, 80  # story means leave out the first 5 tokens, 20 in texts of more than 80 tokens
+TOKEN_BUDGET = {"cpu": 1024, "cuda": 16384}  # tokens of a batch, padding included
+_DIGEST = 16
+
+Array = np.ndarray
+
+
+class _Stop(BaseException):
+    """Ends a forward pass behind the last wanted block; no `except Exception` on the way can swallow it."""
+
+
+def story_means(model: Model, texts: Sequence[str], cache: bool = True) -> Array:
+    """Mean residual stream of each text over its tokens: float32 [texts, blocks, width].
+
+    The first 5 tokens are left out, 20 in texts of more than 80: the first has up to 164 times the usual norm in
+    SmolLM2, and the next few carry little emotion yet. Cached by model weights and tokens; a stop loses one batch.
+    Raises EmokitError for a text with no token left.
+
+    >>> emokit.activations.story_means(model, ["The kettle boiled over and she laughed until she cried."]).shape
+    (1, 30, 576)
+    """
+    return story_stats(model, texts, cache)[0]
+
+
+def story_stats(model: Model, texts: Sequence[str], cache: bool = True) -> tuple[Array, Array]:
+    """`story_means`, and the residual norms of all tokens but the first of each text: float32 [blocks, tokens]."""
+    encoded = [_checked(model, text, SKIP + 1) for text in texts]
+    pooled = _pooled(model, encoded, "story", cache)
+    if not pooled:
+        return np.empty((0, model.n_blocks, model.width), np.float32), np.empty((model.n_blocks, 0), np.float32)
+    return np.stack([p[:, : model.width] for p in pooled]), np.concatenate(
+        [p[:, model.width :] for p in pooled], axis=1
+    )
+
+
+def readouts(model: Model, prompts: Sequence[str], cache: bool = True) -> Array:
+    """Residual stream at the last token of each prompt (a string as the model sees it): float32 [prompts, blocks, width]."""
+    pooled = _pooled(model, [_checked(model, prompt, 1) for prompt in prompts], "last", cache)
+    return np.stack(pooled) if pooled else np.empty((0, model.n_blocks, model.width), np.float32)
+
+
+def token_states(model: Model, ids: Sequence[int], blocks: Sequence[int]) -> Array:
+    """Residual stream of every token of one text at some blocks: float32 [tokens, blocks, width]."""
+    found: dict[int, Array] = {}
+
+    def keep(block: int, states: torch.Tensor) -> None:
+        found[block] = states[0].float().cpu().numpy()
+
+    batch = torch.tensor([list(ids)], device=model.device)
+    with model.lock:
+        _forward(model, batch, torch.ones_like(batch), sorted(set(blocks)), keep)
+    return np.stack([found[b] for b in blocks], axis=1)
+
+
+def embeddings(model: Model, texts: Sequence[str]) -> Array:
+    """Mean input embedding of each text over the tokens of `story_means`: float32 [texts, width], the baseline."""
+    table = model.hf.get_input_embeddings()
+    rows = []
+    with torch.inference_mode():
+        for text in texts:
+            ids = _checked(model, text, SKIP + 1)
+            rows.append(
+                table(torch.tensor(ids[first_token(len(ids)) :], device=model.device)).float().mean(0).cpu().numpy()
+            )
+    return np.stack(rows)
+
+
+def first_token(length: int) -> int:
+    """How many tokens at the start of a text of `length` tokens a story mean leaves out."""
+    return SKIP_LONG if length > LONG else SKIP
+
+
+def _checked(model: Model, text: str, least: int) -> list[int]:
+    ids = model.encode(text)
+    if len(ids) < least:
+        raise EmokitError(
+            f"the text has {len(ids)} tokens and needs {least}",
+            text,
+            f"The first {least - 1} are left out of the mean; write more.",
+        )
+    if model.context and len(ids) > model.context:
+        raise EmokitError(f"the text has {len(ids)} tokens, beyond the context of {model.context}", text, "Shorten it.")
+    return ids
+
+
+def _pooled(model: Model, encoded: list[list[int]], pooling: str, cache: bool) -> list[Array]:
+    """One array [blocks, width + norms] per text, from the cache where it is there and from the model where not."""
+    with model.lock:
+        shelf = _Shelf(model) if cache and not model.steers else None  # what is read while steering is never kept
+        results: dict[int, Array] = {}
+        todo = []
+        first: dict[tuple[int, ...], int] = {}
+        for i, ids in enumerate(encoded):
+            found = shelf.get(ids, pooling) if shelf else None
+            if found is not None:
+                results[i] = found
+            elif first.setdefault(tuple(ids), i) == i:
+                todo.append(i)
+        batches = _batches([len(encoded[i]) for i in todo], TOKEN_BUDGET.get(model.device.type, 1024))
+        with tqdm(total=sum(len(encoded[i]) for i in todo), desc="reading", unit="tok", delay=1, leave=False) as bar:
+            for batch in batches:
+                rows = [todo[j] for j in batch]
+                for i, array in zip(rows, _pool(model, [encoded[i] for i in rows], pooling), strict=True):
+                    results[i] = array
+                    if shelf:
+                        shelf.put(encoded[i], pooling, array)
+                bar.update(sum(len(encoded[i]) for i in rows))
+        return [results[i] if i in results else results[first[tuple(ids)]] for i, ids in enumerate(encoded)]
+
+
+def _batches(lengths: list[int], budget: int) -> list[list[int]]:
+    """Indices of texts in batches of like length, longest first, each within a budget of padded tokens."""
+    batches: list[list[int]] = []
+    for i in sorted(range(len(lengths)), key=lambda i: -lengths[i]):
+        if not batches or (len(batches[-1]) + 1) * lengths[batches[-1][0]] > budget:
+            batches.append([])
+        batches[-1].append(i)
+    return batches
+
+
+def _pool(model: Model, rows: list[list[int]], pooling: str) -> list[Array]:
+    """Run one batch, right-padded, and pool inside the hook in fp32."""
+    longest = max(map(len, rows))
+    ids = torch.zeros(len(rows), longest, dtype=torch.long)
+    mask = torch.zeros(len(rows), longest, dtype=torch.long)
+    weights = torch.zeros(len(rows), 1, longest)
+    for i, row in enumerate(rows):
+        ids[i, : len(row)] = torch.tensor(row)
+        mask[i, : len(row)] = 1
+        start = first_token(len(row)) if pooling == "story" else len(row) - 1
+        weights[i, 0, start : len(row)] = 1 / (len(row) - start)
+    out = torch.empty(len(rows), model.n_blocks, model.width)
+    norms = torch.empty(len(rows), model.n_blocks, longest)
+
+    def pool(block: int, states: torch.Tensor) -> None:
+        states = states.float()
+        out[:, block] = torch.bmm(weights.to(states.device), states)[:, 0].cpu()
+        if pooling == "story":
+            norms[:, block] = states.norm(dim=-1).cpu()
+
+    _forward(model, ids.to(model.device), mask.to(model.device), range(model.n_blocks), pool)
+    if pooling != "story":
+        return list(out.numpy())
+    return [torch.cat([out[i], norms[i, :, 1 : len(row)]], 1).numpy() for i, row in enumerate(rows)]
+
+
+def _forward(
+    model: Model,
+    ids: torch.Tensor,
+    mask: torch.Tensor,
+    blocks: Sequence[int],
+    take: Callable[[int, torch.Tensor], None],
+) -> None:
+    """One pass of the base model without head and cache, handing each wanted block's output to `take`; ends at the last."""
+    last = max(blocks)
+
+    def hook(block: int) -> Callable:
+        def read(_module: torch.nn.Module, _inputs: object, output: object) -> None:
+            take(block, hidden(output))
+            if block == last:
+                raise _Stop
+
+        return read
+
+    before = [steer.fired for steer in model.steers]
+    with ExitStack() as stack, torch.inference_mode():
+        for block in blocks:
+            stack.callback(model.blocks[block].register_forward_hook(hook(block)).remove)
+        with suppress(_Stop):
+            model.hf.base_model(input_ids=ids, attention_mask=mask, use_cache=False)
+    for steer, count in zip(model.steers, before, strict=True):
+        if steer.fired <= count and min(steer.blocks) <= last:
+            raise EmokitError(
+                "the steering hooks did not run", do="The reading would be unsteered; load the model again."
+            )
+
+
+class _Shelf:
+    """Pooled residuals on disk, a file a text, each with a checksum: a damaged file is read as missing."""
+
+    def __init__(self, model: Model) -> None:
+        self.folder = cache_dir() / "means" / model.fingerprint
+        self.rows = model.n_blocks
+        self.writable = True
+
+    def _path(self, ids: list[int], pooling: str) -> Path:
+        key = f"{pooling} {SKIP} {SKIP_LONG} {LONG} {ids}"
+        return self.folder / hashlib.sha256(key.encode()).hexdigest()[:24]
+
+    def get(self, ids: list[int], pooling: str) -> Array | None:
+        try:
+            data = self._path(ids, pooling).read_bytes()
+        except OSError:
+            return None
+        if hashlib.blake2b(data[_DIGEST:], digest_size=_DIGEST).digest() != data[:_DIGEST]:
+            return None
+        return np.frombuffer(data, np.float32, offset=_DIGEST).reshape(self.rows, -1)
+
+    def put(self, ids: list[int], pooling: str, array: Array) -> None:
+        if not self.writable:
+            return
+        data = np.ascontiguousarray(array, np.float32).tobytes()
+        try:
+            with replacing(self._path(ids, pooling)) as partial:
+                partial.write_bytes(hashlib.blake2b(data, digest_size=_DIGEST).digest() + data)
+        except EmokitError as error:
+            self.writable = False
+            tqdm.write(f"emokit: nothing more is cached: {error}")

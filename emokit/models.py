@@ -1,0 +1,401 @@
+"""Model: a Hugging Face model and its tokenizer, its blocks, prompts, generation and log-probabilities."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from . import fetch
+from .errors import EmokitError
+
+Message = dict[str, str]
+TURN_ENDS = ("<|im_end|>", "<end_of_turn>", "<|eot_id|>", "<|end|>", "<|endoftext|>", "</s>")
+
+
+def load_model(
+    name: str | os.PathLike[str] | None = None,
+    *,
+    device: str | None = None,
+    dtype: torch.dtype | None = None,
+    blocks: str | None = None,
+) -> Model:
+    """Load a causal language model: SmolLM2-135M-Instruct, or a hub id, a `save_pretrained` folder or a .gguf file.
+
+    `$EMOKIT_MODEL` changes the default. `device` is a GPU where there is one, `dtype` float32 on a CPU and the
+    checkpoint's own on a GPU. `blocks` names the list of decoder layers where it can't be found by its length.
+    Raises EmokitError for a name that is no model, and for a model whose blocks can't be read.
+
+    >>> model = emokit.load_model()
+    >>> model
+    Model(SmolLM2-135M-Instruct, 30 blocks x 576, float32 on cpu)
+    """
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    chosen = str(name or os.environ.get("EMOKIT_MODEL") or fetch.NAME)
+    device = device or ("cuda" if torch.cuda.is_available() else "cpu")
+    path = Path(chosen).expanduser()
+    if chosen == fetch.NAME:
+        source = str(fetch.default_model())
+    elif path.suffix == ".gguf":
+        if not path.is_file():
+            raise EmokitError("no such GGUF file", chosen, "Check the path.")
+        source = str(fetch.convert(path))
+    else:
+        source = str(path) if path.is_dir() else chosen
+    local = Path(source).is_dir()
+    try:
+        with fetch.quiet():
+            tokenizer = AutoTokenizer.from_pretrained(source, local_files_only=local)
+            hf: Any = AutoModelForCausalLM.from_pretrained(
+                source, local_files_only=local, dtype=dtype or (torch.float32 if device == "cpu" else "auto")
+            )
+    except Exception as error:  # hub, safetensors and config errors come in many types
+        first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise EmokitError(
+            f"cannot load a model ({first})",
+            chosen,
+            f"Name a hub id, a save_pretrained folder or a .gguf file; leave it out for {fetch.NAME}.",
+        ) from error
+    return Model(hf.to(device).eval(), tokenizer, path.stem if path.suffix == ".gguf" else chosen, blocks=blocks)
+
+
+class Model:
+    """A causal language model whose residual stream emokit can read and steer.
+
+    `hf` and `tokenizer` are the Hugging Face objects; `blocks` the decoder layers (0-based), `n_blocks` their number,
+    `width` the residual stream's size; `lock` is held while the model reads or generates and for the whole of a `steer`.
+    Raises EmokitError when the blocks can't be found or don't lead to the model's own output.
+    """
+
+    def __init__(self, hf: Any, tokenizer: Any, name: str = "model", *, blocks: str | None = None) -> None:
+        self.hf = hf
+        self.tokenizer = tokenizer
+        self.name = Path(name).name if Path(name).is_dir() else name
+        self.lock = threading.RLock()
+        config = self.hf.config.get_text_config()
+        self.blocks = find_blocks(hf, config.num_hidden_layers, blocks)
+        self.n_blocks, self.width = len(self.blocks), int(config.hidden_size)
+        self.context: int | None = getattr(config, "max_position_embeddings", None)
+        self.steers: list[Any] = []  # the active steers, outermost first; steering.py keeps this
+        self.reply_from: int | None = None  # where the reply begins in the running forward pass, for steer(positions=)
+        self._fingerprint: tuple[tuple[int, ...], str] | None = None
+        self.norm = self._find_norm()
+
+    def __repr__(self) -> str:
+        dtype = str(self.dtype).removeprefix("torch.")
+        return f"Model({self.name}, {self.n_blocks} blocks x {self.width}, {dtype} on {self.device})"
+
+    @property
+    def device(self) -> torch.device:
+        """The device of the input embeddings."""
+        return self.hf.get_input_embeddings().weight.device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The type of the weights."""
+        return self.hf.get_input_embeddings().weight.dtype
+
+    @property
+    def fingerprint(self) -> str:
+        """Twelve digits that change with any weight: exact integer sums and samples of every parameter."""
+        parameters = list(self.hf.named_parameters())
+        versions = tuple(p._version for _, p in parameters) + tuple(p.data_ptr() for _, p in parameters)
+        if self._fingerprint is None or self._fingerprint[0] != versions:
+            digest = hashlib.sha256(self.hf.config.model_type.encode())
+            for name, parameter in parameters:
+                bits = parameter.detach().contiguous().view(_INTEGERS[parameter.element_size()]).flatten()
+                total = int(bits.sum(dtype=torch.int64))
+                sample = bits[:: max(1, bits.numel() // 64)].tolist()
+                digest.update(f"{name}{tuple(parameter.shape)}{parameter.dtype}{total}{sample}".encode())
+            self._fingerprint = versions, digest.hexdigest()[:12]
+        return self._fingerprint[1]
+
+    def block(self, block: int) -> int:
+        """Check a 0-based block number and return it; raises EmokitError outside 0 ... n_blocks - 1."""
+        if isinstance(block, bool) or not isinstance(block, int) or not 0 <= block < self.n_blocks:
+            raise EmokitError("unknown block", block, f"Blocks are 0 to {self.n_blocks - 1}.")
+        return block
+
+    # prompts and tokens
+
+    def prompt(self, content: str | Sequence[Message], reply: bool = True) -> str:
+        """The text that the model sees before its reply: the chat template's, or `Human: ...\\n\\nAssistant:` without one.
+
+        With `reply=False`, nothing is added that asks for a reply.
+
+        >>> model.prompt("Hello")[-30:]
+        'Hello<|im_end|>\\n<|im_start|>assistant\\n'
+        """
+        messages = _messages(content)
+        if self.tokenizer.chat_template:
+            try:
+                return self.tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=reply)
+            except Exception as error:  # templates raise jinja errors of their own
+                raise EmokitError(f"the chat template refuses these messages ({error})", messages) from error
+        names = {"system": "", "user": "Human: ", "assistant": "Assistant: "}
+        parts = [names.get(message["role"], "Human: ") + message["content"] for message in messages]
+        return "\n\n".join(parts + (["Assistant:"] if reply else []))
+
+    def encode(self, text: str) -> list[int]:
+        """Token ids of a text, with exactly one BOS where the tokenizer adds one."""
+        return self.tokenizer(text, add_special_tokens=self.adds_special(text))["input_ids"]
+
+    def adds_special(self, text: str) -> bool:
+        """Whether to let the tokenizer add its BOS to a text: not where the text already begins with it."""
+        bos = self.tokenizer.bos_token
+        return not (bos and text.startswith(bos))
+
+    @property
+    def stop_tokens(self) -> set[int]:
+        """Every token that ends a turn: the config's, the tokenizer's and the known ones of the vocabulary."""
+        listed = self.hf.generation_config.eos_token_id
+        ids = set(listed if isinstance(listed, list) else [listed]) | {self.tokenizer.eos_token_id}
+        vocabulary = self.tokenizer.get_vocab()
+        ids |= {vocabulary[token] for token in TURN_ENDS if token in vocabulary}
+        return {i for i in ids if i is not None}
+
+    # generation
+
+    def generate(
+        self,
+        content: str | Sequence[Message],
+        max_new_tokens: int = 100,
+        temperature: float = 0.0,
+        seed: int | None = None,
+    ) -> str:
+        """The model's reply to a text or a list of messages; greedy at temperature 0, else sampled with `seed`.
+
+        >>> model.generate("Name a colour.", max_new_tokens=5)
+        """
+        with self.lock:
+            return "".join(self.stream(content, max_new_tokens, temperature, seed))
+
+    def stream(
+        self,
+        content: str | Sequence[Message],
+        max_new_tokens: int = 100,
+        temperature: float = 0.0,
+        seed: int | None = None,
+    ) -> Iterator[str]:
+        """The reply piece by piece, as soon as each token is there; closing the iterator stops the model.
+
+        A stream begun inside a `steer` has to be consumed inside it, and raises EmokitError elsewhere.
+        """
+        ids = self.encode(self.prompt(content))
+        return self._pieces(ids, max_new_tokens, temperature, seed, steers=list(self.steers))
+
+    def _pieces(
+        self, ids: list[int], limit: int, temperature: float, seed: int | None, steers: list[Any]
+    ) -> Iterator[str]:
+        reply: list[int] = []
+        shown = ""
+        stop = self.stop_tokens
+        for (token,) in self.decode(ids, 1, limit, temperature, seed, steers):
+            if token in stop:
+                break
+            reply.append(token)
+            text = self.text(reply)
+            if not text.endswith("\ufffd"):  # else the token is a part of a character
+                yield text[len(shown) :]
+                shown = text
+        if len(text := self.text(reply)) > len(shown):
+            yield text[len(shown) :]
+
+    def text(self, ids: Sequence[int]) -> str:
+        """The text of token ids, without special tokens."""
+        return self.tokenizer.decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False)
+
+    def decode(
+        self,
+        ids: list[int],
+        rows: int,
+        limit: int,
+        temperature: float,
+        seed: int | None,
+        steers: list[Any] | None = None,
+    ) -> Iterator[list[int]]:
+        """Next tokens for `rows` copies of one prompt, a list of `rows` ids at a time; every row draws the same numbers.
+
+        The one decoding loop: the prompt once, then a token a step with the cache. The lock is held during each step.
+        Raises EmokitError for an empty prompt or one beyond the context, and when the steering has changed meanwhile.
+        """
+        from transformers import DynamicCache
+
+        if not ids:
+            raise EmokitError("the prompt is empty", "", "Give the model some text.")
+        if limit < 1 or temperature < 0:
+            raise EmokitError(
+                "cannot generate with max_new_tokens, temperature",
+                (limit, temperature),
+                "Use at least 1, and 0 or more.",
+            )
+        if self.context and len(ids) + 1 > self.context:
+            raise EmokitError(
+                "the prompt is longer than the context", len(ids), f"Use at most {self.context - 1} tokens."
+            )
+        steers = self.steers if steers is None else steers
+        begun = list(steers)
+        draws = [_generator(seed) for _ in range(rows)] if temperature else []
+        cache = DynamicCache(config=self.hf.config)
+        step, reply_from = torch.tensor([ids] * rows, device=self.device), len(ids) - 1
+        for _ in range(min(limit, self.context - len(ids)) if self.context else limit):
+            with self.lock:
+                if self.steers != begun:
+                    raise EmokitError(
+                        "the stream was begun under another steering",
+                        do="Consume it inside the `with steer(...)` it began in.",
+                    )
+                with torch.inference_mode(), self.replying(reply_from):
+                    logits = self.forward(input_ids=step, past_key_values=cache, use_cache=True, logits_to_keep=1)
+                    logits = logits[:, -1].float().cpu()
+                    if draws:
+                        chances = torch.softmax(logits / temperature, -1)
+                        tokens = [
+                            int(torch.multinomial(c, 1, generator=d)) for c, d in zip(chances, draws, strict=True)
+                        ]
+                    else:
+                        tokens = logits.argmax(-1).tolist()
+                    step, reply_from = torch.tensor(tokens, device=self.device)[:, None], -1
+            yield tokens
+
+    def forward(self, **inputs: Any) -> torch.Tensor:
+        """Logits of one forward pass; raises EmokitError if an active steer did not act on it."""
+        before = [steer.fired for steer in self.steers]
+        logits = self.hf(**inputs).logits
+        if any(steer.fired <= count for steer, count in zip(self.steers, before, strict=True)):
+            raise EmokitError(
+                "the steering hooks did not run", do="The text would be unsteered; leave the `with` and load again."
+            )
+        return logits
+
+    @contextmanager
+    def replying(self, start: int | None) -> Iterator[None]:
+        """Tell positional steering where in the coming forward pass the reply begins: the last prompt token's index,
+        since that token brings forth the first of the reply; -1 when the prompt is past."""
+        self.reply_from, before = start, self.reply_from
+        try:
+            yield
+        finally:
+            self.reply_from = before
+
+    def logprobs(self, prompt: str | Sequence[Message], continuations: Sequence[str]) -> list[float]:
+        """Log-probability (nats, summed over tokens) of each continuation after a prompt taken as it is.
+
+        A string is used as written, without the chat template; a list of messages goes through `prompt`.
+
+        >>> model.logprobs("The sky is", [" blue", " cheese"])
+        """
+        text = prompt if isinstance(prompt, str) else self.prompt(prompt)
+        ids = self.encode(text)
+        if not ids:
+            raise EmokitError("the prompt is empty", prompt, "Give the model some text.")
+        rows = []
+        for continuation in continuations:
+            whole = self.encode(text + continuation)
+            tail = (
+                whole[len(ids) :]
+                if whole[: len(ids)] == ids
+                else self.tokenizer(continuation, add_special_tokens=False)["input_ids"]
+            )
+            if not tail:
+                raise EmokitError("the continuation has no token", continuation, "Give it some text.")
+            rows.append(tail)
+        if not rows:
+            return []
+        longest = max(map(len, rows))
+        batch = torch.zeros(len(rows), len(ids) + longest, dtype=torch.long)
+        mask = torch.zeros_like(batch)
+        for i, tail in enumerate(rows):
+            row = ids + tail
+            batch[i, : len(row)] = torch.tensor(row)
+            mask[i, : len(row)] = 1
+        with self.lock, torch.inference_mode(), self.replying(len(ids) - 1):
+            logits = self.forward(
+                input_ids=batch.to(self.device),
+                attention_mask=mask.to(self.device),
+                use_cache=False,
+                logits_to_keep=longest + 1,
+            )
+            chances = logits[:, -longest - 1 : -1].float().log_softmax(-1).cpu()
+        return [float(chances[i, range(len(tail)), tail].sum()) for i, tail in enumerate(rows)]
+
+    # structure
+
+    def _find_norm(self) -> nn.Module:
+        """The norm behind the last block; checks that norm and head lead to the model's own most likely tokens."""
+        parent = next(m for m in self.hf.modules() if any(child is self.blocks for child in m.children()))
+        seen: dict[str, Any] = {}
+
+        def last(_m: nn.Module, _i: Any, output: Any) -> None:
+            seen["last"] = hidden(output)
+
+        def after(module: nn.Module, inputs: Any, output: Any) -> None:
+            if "last" in seen and "norm" not in seen and inputs and inputs[0] is seen["last"]:
+                seen["norm"] = module
+
+        handles = [self.blocks[-1].register_forward_hook(last)]
+        handles += [m.register_forward_hook(after) for m in parent.children() if m is not self.blocks]
+        try:
+            with torch.inference_mode():
+                ids = torch.arange(min(8, self.hf.config.get_text_config().vocab_size), device=self.device)[None]
+                logits = self.hf(input_ids=ids, use_cache=False).logits
+                norm = seen.get("norm", nn.Identity())
+                again = self.hf.get_output_embeddings()(norm(seen["last"]))
+        finally:
+            for handle in handles:
+                handle.remove()
+        if not torch.equal(logits.argmax(-1).cpu(), again.argmax(-1).cpu()):
+            raise EmokitError(
+                "head(norm(last block)) is not the model's own output",
+                self.name,
+                "Name the decoder layers with load_model(blocks=).",
+            )
+        return norm
+
+
+_INTEGERS = {1: torch.int8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
+
+
+def find_blocks(hf: nn.Module, count: int, name: str | None = None) -> nn.ModuleList:
+    """The decoder layers: the one ModuleList as long as `config.num_hidden_layers`, or the one called `name`."""
+    lists = {n: m for n, m in hf.named_modules() if isinstance(m, nn.ModuleList)}
+    found = [name] if name is not None else [n for n, m in lists.items() if len(m) == count]
+    if len(found) != 1 or found[0] not in lists or len(lists[found[0]]) != count:
+        known = ", ".join(f"{n} ({len(m)})" for n, m in lists.items()) or "none"
+        raise EmokitError(
+            f"cannot tell which modules are the {count} decoder layers", name or found,
+            f"Name them with load_model(blocks=); the model's lists: {known}.",
+        )  # fmt: skip
+    return lists[found[0]]
+
+
+def hidden(output: Any) -> torch.Tensor:
+    """The hidden states of a block's output, which is a tensor or a tuple that begins with it."""
+    return output if isinstance(output, torch.Tensor) else output[0]
+
+
+def _messages(content: str | Sequence[Message]) -> list[Message]:
+    messages = [{"role": "user", "content": content}] if isinstance(content, str) else list(content)
+    for message in messages:
+        if not isinstance(message, dict) or not {"role", "content"} <= message.keys():
+            raise EmokitError("not a chat message", message, 'Use {"role": "user", "content": "..."}.')
+    if not any(str(message["content"]).strip() for message in messages):
+        raise EmokitError("the prompt is empty", content, "Give the model some text.")
+    return messages
+
+
+def _generator(seed: int | None) -> torch.Generator:
+    generator = torch.Generator()
+    if seed is None:
+        generator.seed()
+    else:
+        generator.manual_seed(seed)
+    return generator

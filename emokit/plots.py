@@ -1,0 +1,193 @@
+"""Figures from arrays, one function each. Imports matplotlib and nothing of emokit; keeps no state and no pyplot."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from io import BytesIO
+from typing import Any
+
+import matplotlib
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import Normalize, to_hex
+from matplotlib.figure import Figure
+
+Array = np.ndarray
+
+DIVERGING = "PuOr_r"  # its ends stay apart for colour-blind readers (Machado 2009 simulation), unlike red and green
+LIMIT = 0.3  # cosine at which the colours of scores end
+COLOURS = ("#1b6ca8", "#d95f02", "#6a3d9a", "#4d4d4d", "#0b7a5f", "#b8336a", "#8c6d1f", "#222222")
+STYLES = ("-", "--", "-.", ":")
+MARKERS = "osD^vXP*"
+STYLE: Any = {
+    "font.size": 10,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.titlesize": 11,
+    "axes.titlelocation": "left",
+    "axes.grid": True,
+    "grid.color": "#e5e5e5",
+    "axes.axisbelow": True,
+    "figure.constrained_layout.use": True,
+    "legend.frameon": False,
+    "figure.dpi": 100,
+}
+
+
+@contextmanager
+def _figure(
+    width: float, height: float, rows: int = 1, columns: int = 1, **subplots: Any
+) -> Iterator[tuple[Figure, Any]]:
+    """A figure in emokit's style and its axes; the global style is left alone."""
+    with matplotlib.rc_context(STYLE):
+        figure = Figure(figsize=(width, height))
+        FigureCanvasAgg(figure)
+        yield figure, figure.subplots(rows, columns, **subplots)
+
+
+def png(figure: Figure) -> bytes:
+    """A figure as PNG bytes, the same for the same figure."""
+    out = BytesIO()
+    with matplotlib.rc_context(STYLE), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing")  # matplotlib's own font draws a box for such a token
+        figure.savefig(out, format="png", dpi=110, metadata={"Software": None})
+    return out.getvalue()
+
+
+def token_colours(score: float, limit: float = LIMIT) -> tuple[str, str]:
+    """Background and text colour of a score: diverging about 0, black or white ink whichever can be read."""
+    background = matplotlib.colormaps[DIVERGING](Normalize(-limit, limit, clip=True)(round(score, 2)))
+    return to_hex(background), "#000000" if _luminance(background) > 0.18 else "#ffffff"
+
+
+def _luminance(colour: Sequence[float]) -> float:
+    """Relative luminance (WCAG 2): above 0.18 black has the better contrast."""
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in colour[:3]]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def token_heatmap(
+    tokens: Sequence[str], scores: Array, emotions: Sequence[str], *, readout: int, block: int, limit: float = LIMIT
+) -> Figure:
+    """Scores [tokens, emotions] as a grid, wrapped like text, the numbers (x100) in the cells, the readout framed."""
+    per_row = 16
+    lines = [range(i, min(i + per_row, len(tokens))) for i in range(0, len(tokens), per_row)][:12]
+    with _figure(11, 0.5 + len(lines) * (0.35 + 0.27 * len(emotions)), len(lines), 1, squeeze=False) as (figure, axes):
+        for axis, line in zip(axes[:, 0], lines, strict=True):
+            grid = np.full((len(emotions), per_row), np.nan)
+            grid[:, : len(line)] = scores[list(line)].T
+            axis.imshow(grid, cmap=DIVERGING, vmin=-limit, vmax=limit, aspect="auto")
+            for column, token in enumerate(line):
+                for row in range(len(emotions)):
+                    score = float(scores[token, row])
+                    axis.text(
+                        column,
+                        row,
+                        f"{100 * score:+.0f}",
+                        ha="center",
+                        va="center",
+                        fontsize=8,
+                        color=token_colours(score, limit)[1],
+                    )
+                if token == readout:
+                    axis.axvspan(column - 0.47, column + 0.47, fill=False, edgecolor="black", linewidth=2)
+            labels = [_visible(tokens[t]) + ("\n▲ readout" if t == readout else "") for t in line]
+            axis.set_xticks(range(len(line)), labels, fontsize=8)
+            axis.set_yticks(range(len(emotions)), emotions, fontsize=9)
+            axis.tick_params(length=0)
+            axis.grid(False)
+            for spine in axis.spines.values():
+                spine.set_visible(False)
+        left_out = (
+            f"; the first {len(lines) * per_row} of {len(tokens)} tokens" if len(lines) * per_row < len(tokens) else ""
+        )
+        figure.suptitle(f"cosine x 100 with each direction at block {block}{left_out}", fontsize=10, x=0.01, ha="left")
+    return figure
+
+
+def _visible(token: str, limit: int = 11) -> str:
+    shown = token.replace("\n", "↵").strip() or token.replace("\n", "↵").replace(" ", "␣")
+    return (shown if len(shown) <= limit else shown[: limit - 1] + "…").replace("$", r"\$")
+
+
+def accuracy_by_block(
+    accuracy: Array, *, chance: float, best: int, baseline: float, null: tuple[float, float], title: str = ""
+) -> Figure:
+    """Held-out accuracy [blocks] beside a baseline, the 95 % range under shuffled labels, and chance."""
+    blocks = np.arange(len(accuracy))
+    with _figure(8, 3.8) as (figure, axis):
+        axis.fill_between(blocks, *null, color="#bbbbbb", alpha=0.6, label="shuffled labels, 95 %", step=None)
+        axis.axhline(chance, color="#555555", linestyle=":", label="chance")
+        axis.axhline(baseline, color=COLOURS[1], linestyle="--", label="bag of embeddings")
+        axis.plot(blocks, accuracy, color=COLOURS[0], marker="o", markersize=4, label="directions at the block")
+        axis.plot(
+            best, accuracy[best], marker="o", markersize=11, markerfacecolor="none", markeredgewidth=2, color="black"
+        )
+        axis.annotate(
+            f"best block {best}", (best, accuracy[best]), xytext=(0, -22), textcoords="offset points", ha="center"
+        )
+        axis.set(xlabel="block (0-based)", ylabel="accuracy on topics left out", ylim=(0, 1.02), title=title)
+        axis.legend(loc="center left", bbox_to_anchor=(1, 0.5))
+    return figure
+
+
+def dose_panels(panels: Sequence[Mapping[str, Any]], *, title: str = "") -> Figure:
+    """Score against value, a small plot per panel; each panel has title, labels, scores {emotion: [values]}, and expect."""
+    columns = min(3, len(panels))
+    rows = -(-len(panels) // columns)
+    colours = {e: i for i, e in enumerate(dict.fromkeys(e for p in panels for e in p["scores"]))}
+    with _figure(4.2 * columns, 2.9 * rows + 0.5, rows, columns, squeeze=False) as (figure, axes):
+        for axis, panel in zip(axes.flat, panels, strict=False):
+            for emotion, scores in panel["scores"].items():
+                i = colours[emotion]
+                arrow = {"up": " ↑", "down": " ↓"}.get(panel["expect"].get(emotion, ""), "")
+                axis.plot(
+                    range(len(scores)), scores, color=COLOURS[i % 8], linestyle=STYLES[i % 4], marker=MARKERS[i % 8], markersize=5,
+                    linewidth=2.2 if arrow else 1, alpha=1 if arrow else 0.55, label=emotion + arrow,
+                )  # fmt: skip
+            axis.set_xticks(range(len(panel["labels"])), [str(v) for v in panel["labels"]], fontsize=8)
+            if max(len(str(v)) for v in panel["labels"]) > 6:
+                axis.tick_params(axis="x", rotation=25)
+            axis.set_title(panel["title"], fontsize=9, wrap=True)
+            axis.legend(fontsize=8, loc="best")
+        for axis in list(axes.flat)[len(panels) :]:
+            axis.set_visible(False)
+        for axis in axes[:, 0]:
+            axis.set_ylabel("score at the readout")
+        figure.suptitle(title, fontsize=11, x=0.01, ha="left")
+    return figure
+
+
+def null_histogram(null: Array, observed: float, *, xlabel: str, title: str = "") -> Figure:
+    """A statistic's distribution under a null, with the observed value marked."""
+    with _figure(6, 2.8) as (figure, axis):
+        values, counts = np.unique(null, return_counts=True)
+        axis.bar(values, counts / len(null), color="#bbbbbb", edgecolor="#777777", label="permuted emotion labels")
+        axis.axvline(observed, color=COLOURS[1], linewidth=2.5, label=f"observed: {observed:g}")
+        axis.set(xlabel=xlabel, ylabel="share of permutations", title=title)
+        axis.legend()
+    return figure
+
+
+def bars(labels: Sequence[str], groups: Mapping[str, Sequence[float]], *, ylabel: str, title: str = "") -> Figure:
+    """Grouped bars, one group a label, the groups told apart by colour and hatch, with a line at 0."""
+    width = 0.8 / len(groups)
+    with _figure(max(6, 0.9 * len(labels) * max(1, len(groups) / 2)), 3.4) as (figure, axis):
+        for i, (name, values) in enumerate(groups.items()):
+            at = np.arange(len(labels)) + (i - (len(groups) - 1) / 2) * width
+            axis.bar(
+                at,
+                values,
+                width,
+                label=name,
+                color=COLOURS[i % 8],
+                hatch=("", "//", "..", "xx")[i % 4],
+                edgecolor="white",
+            )
+        axis.axhline(0, color="black", linewidth=0.8)
+        axis.set_xticks(range(len(labels)), labels)
+        axis.set(ylabel=ylabel, title=title)
+        axis.legend(loc="center left", bbox_to_anchor=(1, 0.5))
+    return figure

@@ -1,0 +1,160 @@
+"""Reading: the score of every emotion at every token of a text or a conversation."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from html import escape
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from . import activations
+from .errors import EmokitError
+from .models import Message, Model
+from .vectors import EmotionVectors
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
+
+Array = np.ndarray
+
+
+def read(
+    model: Model, vectors: EmotionVectors, content: str | Sequence[Message], *, block: int | None = None
+) -> Reading:
+    """Scores of all emotions at each token: cosine of (residual - `vectors.mean`) with each direction at `block`.
+
+    A string is read as it is, a list of messages through the model's chat template; inside a `steer`, what is read is
+    steered. Raises EmokitError for vectors of another model, an empty text, and one beyond the context.
+
+    >>> emokit.read(model, vectors, "The phone rang at 3 a.m.")
+    """
+    vectors.check(model)
+    block = vectors.block(block)
+    text, before_reply = (content, len(content)) if isinstance(content, str) else _chat(model, content)
+    encoded = model.tokenizer(text, add_special_tokens=model.adds_special(text), return_offsets_mapping=True)
+    ids, offsets = encoded["input_ids"], encoded["offset_mapping"]
+    if not ids or not text:
+        raise EmokitError("the text is empty", content, "Give some text to read.")
+    if model.context and len(ids) > model.context:
+        raise EmokitError(f"the text has {len(ids)} tokens, beyond the context of {model.context}", text, "Shorten it.")
+    states = activations.token_states(model, ids, [block])[:, 0] - vectors.mean[block]
+    lengths = np.linalg.norm(states, axis=1, keepdims=True)
+    cosines = np.divide(states, lengths, out=np.zeros_like(states), where=lengths > 0) @ vectors.at(block).T
+    groups, ends = _whole_tokens(offsets, text)
+    starts = [0, *ends[:-1]]
+    return Reading(
+        text=text,
+        tokens=tuple(text[a:b] for a, b in zip(starts, ends, strict=True)),
+        emotions=vectors.emotions,
+        scores=np.stack([cosines[group].mean(0) for group in groups]).astype(np.float32),
+        readout=max((i for i, start in enumerate(starts) if start < before_reply), default=0),
+        block=block,
+    )
+
+
+def _chat(model: Model, messages: Sequence[Message]) -> tuple[str, int]:
+    """The conversation as the model sees it, and how many of its characters come before the last reply."""
+    last = messages[-1] if messages else {}
+    if isinstance(last, dict) and last.get("role") == "assistant" and len(messages) > 1:
+        text = model.prompt(messages, reply=False)
+        return text, text.rindex(str(last.get("content", "")).strip())
+    text = model.prompt(messages)
+    return text, len(text)
+
+
+def _whole_tokens(offsets: Sequence[tuple[int, int]], text: str) -> tuple[list[list[int]], list[int]]:
+    """Group tokens so that each group's piece of text is whole characters, and give the end of each piece.
+
+    Tokens that share a character (the bytes of an emoji) form one group; characters between tokens go to the later one.
+    """
+    groups: list[list[int]] = []
+    ends: list[int] = []
+    for i, (start, end) in enumerate(offsets):
+        if end <= start and not (groups and start < ends[-1]):
+            continue  # a BOS that stands for no text
+        if groups and (start < ends[-1] or end <= ends[-1]):
+            groups[-1].append(i)
+            ends[-1] = max(ends[-1], end)
+        else:
+            groups.append([i])
+            ends.append(end)
+    if not groups:
+        groups, ends = [list(range(len(offsets)))], [0]
+    ends[-1] = len(text)
+    return groups, ends
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Reading:
+    """Scores of one text: `scores` is float32 [tokens, emotions]; `tokens` are its pieces, which join to `text`.
+
+    `readout` is the index of the last token before the reply (of a text: its last token), `block` where it was read.
+    """
+
+    text: str
+    tokens: tuple[str, ...]
+    emotions: tuple[str, ...]
+    scores: Array
+    readout: int
+    block: int
+
+    def top(self, count: int = 3, at: int | None = None) -> list[tuple[str, float]]:
+        """The emotions with the highest mean score over the tokens behind the first, or the highest at one token."""
+        scores = self.scores[at] if at is not None else self.scores[min(1, len(self.tokens) - 1) :].mean(0)
+        return [(self.emotions[i], float(scores[i])) for i in np.argsort(-scores, kind="stable")[:count]]
+
+    def __repr__(self) -> str:
+        shown = ", ".join(f"{emotion} {score:+.2f}" for emotion, score in self.top())
+        return f"Reading({len(self.tokens)} tokens at block {self.block}; {shown})"
+
+    def to_frame(self) -> pd.DataFrame:
+        """A table with a row per token and a column per emotion, the token and `readout` first."""
+        import pandas as pd
+
+        frame = pd.DataFrame(self.scores, columns=list(self.emotions))
+        frame.insert(0, "token", list(self.tokens))
+        frame.insert(1, "readout", [i == self.readout for i in range(len(self.tokens))])
+        return frame
+
+    def plot(self, emotions: Sequence[str] | None = None) -> Figure:
+        """A heat map, tokens by emotions (the four highest), with the numbers written in and the readout marked."""
+        from . import plots
+
+        chosen = self._chosen(emotions, 4)
+        columns = [self.emotions.index(e) for e in chosen]
+        return plots.token_heatmap(self.tokens, self.scores[:, columns], chosen, readout=self.readout, block=self.block)
+
+    def _chosen(self, emotions: Sequence[str] | None, count: int) -> list[str]:
+        for emotion in emotions or ():
+            if emotion not in self.emotions:
+                raise EmokitError("unknown emotion", emotion, f"Choose among: {', '.join(self.emotions)}.")
+        return list(emotions) if emotions else [emotion for emotion, _ in self.top(count)]
+
+    def _repr_html_(self) -> str:
+        """The text once for each of the three highest emotions; the strongest tokens also bold and numbered."""
+        rows = "".join(self._strip(emotion) for emotion in self._chosen(None, 3))
+        return f"<div><p>{escape(repr(self))}</p><table>{rows}</table></div>"
+
+    def _strip(self, emotion: str) -> str:
+        from . import plots
+
+        scores = self.scores[:, self.emotions.index(emotion)]
+        strongest = set(np.argsort(-np.abs(scores), kind="stable")[:3].tolist())
+        spans = []
+        for i, (token, score) in enumerate(zip(self.tokens, scores.tolist(), strict=True)):
+            background, ink = plots.token_colours(score)
+            text = escape(token).replace("\n", "↵<br>").replace("  ", "&nbsp; ")
+            if i in strongest:
+                text = f"<b>{text}</b><sup>{score:+.2f}</sup>"
+            if i == self.readout:
+                text = f"<u>{text}</u>&#9666;"
+            spans.append(f'<span title="{score:+.2f}" style="background:{background};color:{ink}">{text}</span>')
+        return f'<tr><th>{escape(emotion)}</th><td style="text-align:left">{"".join(spans)}</td></tr>'
+
+    def _repr_png_(self) -> bytes:
+        from . import plots
+
+        return plots.png(self.plot())

@@ -1,0 +1,107 @@
+"""Held-out-topic accuracy on story means: chooses the block and the number of neutral components, on stories alone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from .errors import EmokitError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Array = np.ndarray
+COMPONENTS = (0, 10, 20, 40)
+
+
+@dataclass(frozen=True)
+class Selection:
+    """The chosen block and number of neutral components, and the accuracies they were chosen by.
+
+    `accuracy` is [blocks, candidates]: the share of stories of a topic left out whose emotion is the nearest direction.
+    """
+
+    block: int
+    components: int
+    candidates: tuple[int, ...]
+    accuracy: Array
+
+    def to_frame(self) -> pd.DataFrame:
+        """A table of accuracies: a row per block, a column per number of components."""
+        import pandas as pd
+
+        return pd.DataFrame(self.accuracy, columns=pd.Index(self.candidates, name="components")).rename_axis("block")
+
+
+def select(means: Array, neutral: Array, emotions: Sequence[str], topics: Sequence[str]) -> Selection:
+    """Choose block and neutral components by held-out-topic accuracy: the middle of the plateau, simply denoised.
+
+    `means` is [stories, blocks, width], `neutral` [neutral stories, blocks, width]; `emotions` and `topics` label the
+    stories. Accuracies are averaged over each block and its two neighbours. Stories can't tell apart what lies within a
+    standard error of the best, so of the blocks that come so near with any number of components the median is taken,
+    and of the numbers of components that come so near there the smallest.
+    Raises EmokitError when leaving a topic out leaves an emotion without stories.
+    """
+    limit = max(0, len(neutral) - 1)
+    candidates = tuple(k for k in COMPONENTS if k <= limit)
+    labels, folds = codes(emotions), codes(topics)
+    accuracy = np.empty((means.shape[1], len(candidates)))
+    for block in range(len(accuracy)):
+        parts = components(neutral[:, block], candidates[-1])
+        accuracy[block] = [heldout(means[:, block], labels, folds, parts[:k]) for k in candidates]
+    padded = np.pad(accuracy, ((1, 1), (0, 0)), mode="edge")
+    smooth = (padded[:-2] + padded[1:-1] + padded[2:]) / 3
+    best = smooth.max()
+    near = smooth >= best - np.sqrt(best * (1 - best) / len(labels)) - 1e-9
+    plateau = np.flatnonzero(near.any(1))
+    block = int(plateau[(len(plateau) - 1) // 2])
+    column = int(near[block].argmax())
+    return Selection(block, candidates[column], candidates, accuracy)
+
+
+def codes(labels: Sequence[str]) -> Array:
+    """Integer codes of labels, in the order of their first appearance."""
+    order = {label: i for i, label in enumerate(dict.fromkeys(labels))}
+    return np.array([order[label] for label in labels])
+
+
+def components(neutral: Array, count: int) -> Array:
+    """The first principal components of neutral means [stories, width]: orthonormal rows [count, width]."""
+    if not count:
+        return np.empty((0, neutral.shape[1]), np.float32)
+    return np.linalg.svd(neutral - neutral.mean(0), full_matrices=False)[2][:count]
+
+
+def directions(means: Array, labels: Array, neutral_components: Array) -> tuple[Array, Array]:
+    """Unit directions [emotions, width] and the mean [width] they start from, of story means [stories, width].
+
+    An emotion's direction is its mean minus the mean over emotions, without the neutral components.
+    """
+    by_emotion = np.stack([means[labels == e].mean(0) for e in range(labels.max() + 1)])
+    mean = by_emotion.mean(0)
+    raw = by_emotion - mean
+    raw = raw - raw @ neutral_components.T @ neutral_components
+    norms = np.linalg.norm(raw, axis=1, keepdims=True)
+    return np.divide(raw, norms, out=np.zeros_like(raw), where=norms > 0), mean
+
+
+def heldout(means: Array, labels: Array, folds: Array, neutral_components: Array) -> float:
+    """Share of stories whose own emotion's direction is the nearest by cosine, each topic left out in turn."""
+    return float(heldout_hits(means, labels, folds, neutral_components).mean())
+
+
+def heldout_hits(means: Array, labels: Array, folds: Array, neutral_components: Array) -> Array:
+    """`heldout` story by story: boolean [stories]; raises EmokitError where leaving a topic out leaves an emotion none."""
+    hits = np.zeros(len(labels), bool)
+    for fold in range(folds.max() + 1):
+        test = folds == fold
+        if len(np.unique(labels[~test])) < labels.max() + 1:
+            raise EmokitError(
+                "an emotion has stories of one topic only", do="Give every emotion stories of at least two topics."
+            )
+        units, mean = directions(means[~test], labels[~test], neutral_components)
+        hits[test] = ((means[test] - mean) @ units.T).argmax(1) == labels[test]
+    return hits

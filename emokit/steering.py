@@ -1,0 +1,197 @@
+"""Steering: add emotion directions to the residual stream. The only file that writes into a forward pass."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import torch
+
+from .errors import EmokitError
+from .models import Message, Model, hidden
+from .vectors import Direction, EmotionVectors
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Positions = Literal["all", "prompt", "reply"]
+Strengths = Mapping[str | Direction, float | Sequence[float]]
+
+
+@contextmanager
+def steer(
+    model: Model,
+    vectors: EmotionVectors,
+    strengths: Strengths,
+    *,
+    positions: Positions = "all",
+    blocks: Sequence[int] | int | None = None,
+) -> Iterator[Steer]:
+    """Within the `with`, add strength x `vectors.norms` x direction at `blocks` (the best block) in every forward pass.
+
+    Keys are emotions or `Direction`s; a strength is a number, or a list of them, one for each row of a batch. `positions`
+    is "all", "prompt", or "reply": the last prompt token, which brings forth the reply's first token, and all after it.
+    Steers nest and add up. The model's lock is held; on leaving, by an error or the stop button too, no hook remains.
+    Raises EmokitError for unknown emotions, blocks or positions, strengths that are not finite, another model's vectors.
+
+    >>> with emokit.steer(model, vectors, {"desperate": 0.2, "calm": -0.1}):
+    ...     print(model.generate("Tell me about your day."))
+    """
+    with model.lock:
+        vectors.check(model)
+        active = Steer(model, vectors, strengths, positions, blocks)
+        handles = []
+        try:
+            for block in active.blocks:
+                handles.append(model.blocks[block].register_forward_hook(active.hook(block), prepend=True))
+            model.steers.append(active)
+            yield active
+        finally:
+            for handle in handles:
+                handle.remove()
+            if active in model.steers:
+                model.steers.remove(active)
+
+
+class Steer:
+    """What one `steer` adds at which blocks and positions, and how often it did (`fired`)."""
+
+    def __init__(
+        self,
+        model: Model,
+        vectors: EmotionVectors,
+        strengths: Strengths,
+        positions: str,
+        blocks: Sequence[int] | int | None,
+    ) -> None:
+        if positions not in ("all", "prompt", "reply"):
+            raise EmokitError("unknown positions", positions, 'Use "all", "prompt" or "reply".')
+        chosen = [blocks] if blocks is None or isinstance(blocks, int) else list(blocks)
+        self.model, self.positions, self.fired = model, positions, 0
+        self.blocks = sorted({vectors.block(block) for block in chosen})
+        if not self.blocks:
+            raise EmokitError("no block to steer", blocks, f"Blocks are 0 to {model.n_blocks - 1}.")
+        added = _added(vectors, strengths)
+        self.deltas = {
+            block: torch.from_numpy(added[:, block] * vectors.norms[block])[:, None] for block in self.blocks
+        }
+
+    def hook(self, block: int) -> Any:
+        """The forward hook of a block: returns a new tensor with the delta added, float32 [rows or 1, 1, width]."""
+        delta = self.deltas[block]
+        changes = bool(delta.any())
+
+        def add(_module: torch.nn.Module, _inputs: Any, output: Any) -> Any:
+            states = hidden(output)
+            if len(delta) not in (1, len(states)):
+                raise EmokitError(
+                    f"strengths for {len(delta)} rows, but the batch has {len(states)}",
+                    do="Give one strength, or one per row.",
+                )
+            self.fired += 1
+            if not changes:
+                return None
+            here = delta.to(states.device, states.dtype)
+            steered = states + (here if self.positions == "all" else here * self._mask(states))
+            return steered if isinstance(output, torch.Tensor) else (steered, *output[1:])
+
+        return add
+
+    def _mask(self, states: torch.Tensor) -> torch.Tensor:
+        length = states.shape[1]
+        start = self.model.reply_from
+        if start is None:  # a raw call of model.hf: one token is a decoding step, more are a prompt
+            start = length - 1 if length > 1 else -1
+        at = torch.arange(length, device=states.device)
+        chosen = at >= start if self.positions == "reply" else at <= start
+        return chosen.to(states.dtype)[None, :, None]
+
+
+def _added(vectors: EmotionVectors, strengths: Strengths) -> np.ndarray:
+    """The sum of strength x direction: float32 [rows, blocks, width]; one row unless a strength is a list."""
+    columns = {key: _values(strength) for key, strength in strengths.items()}
+    lengths = {len(column) for column in columns.values() if column.ndim}
+    if len(lengths) > 1 or 0 in lengths:
+        raise EmokitError("lists of strengths differ in length", sorted(lengths), "Give one strength, or one per row.")
+    total = np.zeros((1, len(vectors.blocks), vectors.width), np.float32)
+    for key, column in columns.items():
+        rows = vectors[key].rows if isinstance(key, str) else getattr(key, "rows", None)
+        if not isinstance(rows, np.ndarray) or rows.shape != total.shape[1:]:
+            raise EmokitError(
+                "not an emotion or a Direction of these vectors", key, 'Use "calm" or vectors["calm"] - vectors["sad"].'
+            )
+        total = total + column.reshape(-1, 1, 1) * rows
+    return total
+
+
+def _values(strength: float | Sequence[float]) -> np.ndarray:
+    try:
+        values = np.asarray(strength, np.float32)
+    except (TypeError, ValueError):
+        values = np.asarray(np.nan)
+    if values.ndim > 1 or not np.isfinite(values).all() or isinstance(strength, (bool, str)):
+        raise EmokitError("a strength that is no finite number", strength, "Use about -0.5 to 0.5; 0 is no steering.")
+    return values
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """Replies to one prompt at several strengths of one emotion; the unsteered one has strength 0."""
+
+    prompt: str
+    emotion: str
+    block: int
+    strengths: tuple[float, ...]
+    replies: tuple[str, ...]
+
+    def to_frame(self) -> pd.DataFrame:
+        """A table with a row per strength and the columns strength, reply."""
+        import pandas as pd
+
+        return pd.DataFrame({"strength": self.strengths, "reply": self.replies})
+
+    def _repr_html_(self) -> str:
+        from html import escape
+
+        rows = "".join(
+            f"<tr><td>{s:+.2f}</td><td>{escape(r)}</td></tr>" for s, r in zip(self.strengths, self.replies, strict=True)
+        )
+        return f"<table><tr><th>{escape(self.emotion)}</th><th>reply</th></tr>{rows}</table>"
+
+
+def sweep(
+    model: Model,
+    vectors: EmotionVectors,
+    content: str | Sequence[Message],
+    emotion: str | Direction,
+    strengths: Sequence[float],
+    *,
+    block: int | None = None,
+    positions: Positions = "all",
+    max_new_tokens: int = 60,
+    temperature: float = 0.0,
+    seed: int | None = 0,
+) -> Sweep:
+    """Replies at several strengths, generated as one batch, with the unsteered one (strength 0) always among them.
+
+    All rows draw the same random numbers, so that only the strength differs.
+
+    >>> emokit.sweep(model, vectors, "Tell me about your day.", "happy", [-0.2, 0, 0.2])
+    """
+    values = sorted({float(s) for s in strengths} | {0.0})
+    prompt = model.prompt(content)
+    stop = model.stop_tokens
+    rows: list[list[int]] = [[] for _ in values]
+    open_rows = set(range(len(values)))
+    with steer(model, vectors, {emotion: values}, positions=positions, blocks=block) as active:
+        for tokens in model.decode(model.encode(prompt), len(values), max_new_tokens, temperature, seed):
+            open_rows -= {i for i in open_rows if tokens[i] in stop}
+            for i in open_rows:
+                rows[i].append(tokens[i])
+            if not open_rows:
+                break
+    name = emotion if isinstance(emotion, str) else emotion.name
+    return Sweep(prompt, name, active.blocks[0], tuple(values), tuple(model.text(row) for row in rows))

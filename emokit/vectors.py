@@ -1,0 +1,276 @@
+"""EmotionVectors: a unit direction per emotion and block, the mean they start from, the norm that gives strength its unit."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from . import activations, selection
+from .errors import EmokitError
+from .files import replacing
+from .models import Model
+from .stories import StorySet
+
+Array = np.ndarray
+SCHEMA = 1
+TENSORS = ("directions", "mean", "norms")
+
+
+def extract(model: Model, stories: StorySet, *, cache: bool = True) -> EmotionVectors:
+    """Emotion directions at every block from labelled stories; block and denoising are chosen on held-out topics.
+
+    One pass over the stories, pooled at all blocks and cached, so that a second extraction or other labels run no pass.
+    Raises EmokitError with fewer than two emotions, or too few stories or topics of one to hold any out.
+
+    >>> vectors = emokit.extract(model, emokit.load_stories())
+    """
+    names = stories.emotions
+    if len(names) < 2:
+        raise EmokitError(
+            "too few emotions", names, "Directions are differences: give stories of at least two emotions."
+        )
+    for name in names:
+        if sum(s.emotion == name for s in stories) < 2:
+            raise EmokitError("an emotion with one story", name, "Give it stories of at least two topics.")
+    means, norms = activations.story_stats(model, [s.text for s in stories], cache)
+    neutral = activations.story_means(model, [s.text for s in stories.neutral], cache)
+    emotions, topics = [s.emotion for s in stories], [s.topic for s in stories]
+    chosen = selection.select(means, neutral, emotions, topics)
+    labels = selection.codes(emotions)
+    built = [
+        selection.directions(means[:, b], labels, selection.components(neutral[:, b], chosen.components))
+        for b in range(model.n_blocks)
+    ]
+    return EmotionVectors(
+        emotions=tuple(names),
+        directions=np.stack([directions for directions, _ in built]).astype(np.float32),
+        mean=np.stack([mean for _, mean in built]).astype(np.float32),
+        norms=np.median(norms, axis=1).astype(np.float32),
+        best_block=chosen.block,
+        provenance=_provenance(model, stories, chosen),
+    )
+
+
+def _provenance(model: Model, stories: StorySet, chosen: selection.Selection) -> dict[str, Any]:
+    import torch
+    import transformers
+
+    from . import __version__
+
+    return {
+        "model": {
+            "name": model.name,
+            "fingerprint": model.fingerprint,
+            "type": model.hf.config.model_type,
+            "n_blocks": model.n_blocks,
+            "width": model.width,
+            "dtype": str(model.dtype).removeprefix("torch."),
+        },
+        "stories": {
+            "fingerprint": stories.fingerprint,
+            "count": len(stories),
+            "neutral": len(stories.neutral),
+            "topics": stories.topics,
+        },
+        "pooling": {"skip": activations.SKIP, "skip_long": activations.SKIP_LONG, "long": activations.LONG},
+        "selection": {
+            "block": chosen.block,
+            "components": chosen.components,
+            "candidates": list(chosen.candidates),
+            "accuracy": [[round(float(a), 4) for a in row] for row in chosen.accuracy],
+        },
+        "versions": {"emokit": __version__, "torch": torch.__version__, "transformers": transformers.__version__},
+    }
+
+
+@dataclass(frozen=True, eq=False)
+class Direction:
+    """One direction at every block, float32 [blocks, width]; `+`, `-` and `*` make new ones.
+
+    >>> 0.5 * (vectors["afraid"] - vectors["calm"])
+    Direction(0.5*(afraid - calm))
+    """
+
+    name: str
+    rows: Array
+
+    def __add__(self, other: Direction) -> Direction:
+        return Direction(f"({self.name} + {other.name})", self.rows + other.rows)
+
+    def __sub__(self, other: Direction) -> Direction:
+        return Direction(f"({self.name} - {other.name})", self.rows - other.rows)
+
+    def __mul__(self, factor: float) -> Direction:
+        return Direction(f"{factor:g}*{self.name}", self.rows * np.float32(factor))
+
+    __rmul__ = __mul__
+
+    def __neg__(self) -> Direction:
+        return Direction(f"-{self.name}", -self.rows)
+
+    def __repr__(self) -> str:
+        return f"Direction({self.name})"
+
+
+@dataclass(frozen=True, eq=False)
+class EmotionVectors:
+    """Emotion directions of one model.
+
+    `directions` is float32 [blocks, emotions, width] of unit rows; `mean` [blocks, width] the average over emotions that
+    scores start from; `norms` [blocks] the median residual norm over story tokens, the unit of strength; `best_block`
+    the block with the best held-out-topic accuracy; `provenance` what they were made from.
+    """
+
+    emotions: tuple[str, ...]
+    directions: Array
+    mean: Array
+    norms: Array
+    best_block: int
+    provenance: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def blocks(self) -> range:
+        """All blocks, 0-based."""
+        return range(len(self.directions))
+
+    @property
+    def width(self) -> int:
+        """The size of the residual stream."""
+        return self.directions.shape[2]
+
+    def __repr__(self) -> str:
+        name = self.provenance.get("model", {}).get("name", "unknown model")
+        shape = f"{len(self.emotions)} emotions, {len(self.blocks)} blocks x {self.width}"
+        return f"EmotionVectors({shape}, best block {self.best_block}, {name})"
+
+    def block(self, block: int | None) -> int:
+        """The best block for None, else `block` itself; raises EmokitError for one that is not there."""
+        if block is None:
+            return self.best_block
+        if isinstance(block, bool) or not isinstance(block, (int, np.integer)) or block not in self.blocks:
+            raise EmokitError("unknown block", block, f"Blocks are 0 to {len(self.blocks) - 1}.")
+        return int(block)
+
+    def at(self, block: int | None = None) -> Array:
+        """The directions at a block: float32 [emotions, width] of unit rows."""
+        return self.directions[self.block(block)]
+
+    def index(self, emotion: str) -> int:
+        """The row of an emotion; raises EmokitError for an unknown one."""
+        if emotion not in self.emotions:
+            raise EmokitError("unknown emotion", emotion, f"Choose among: {', '.join(self.emotions)}.")
+        return self.emotions.index(emotion)
+
+    def __getitem__(self, emotion: str) -> Direction:
+        return Direction(emotion, self.directions[:, self.index(emotion)])
+
+    def random(self, seed: int) -> Direction:
+        """A control: a random unit direction in the span of the emotions, with the same mixture at every block."""
+        mixture = np.random.default_rng(seed).standard_normal(len(self.emotions)).astype(np.float32)
+        rows = (mixture - mixture.mean()) @ self.directions
+        return Direction(f"random {seed}", rows / np.linalg.norm(rows, axis=1, keepdims=True))
+
+    def check(self, model: Model) -> None:
+        """Raise EmokitError unless these vectors were made from this model."""
+        shape = len(self.blocks), self.width
+        if shape != (model.n_blocks, model.width):
+            raise EmokitError(
+                f"the vectors have {shape[0]} blocks x {shape[1]}, the model {model.n_blocks} x {model.width}",
+                self.provenance.get("model", {}).get("name"),
+                "Load the model they were made from, or extract again.",
+            )
+        made = self.provenance.get("model", {})
+        if made.get("fingerprint") not in (None, model.fingerprint):
+            raise EmokitError(
+                f"the vectors were made from other weights than those of {model.name}",
+                {key: made.get(key) for key in ("name", "dtype", "fingerprint")},
+                "Load the model they were made from, or extract again.",
+            )
+
+    # files
+
+    def save(self, path: str | PathLike[str]) -> None:
+        """Write one .safetensors file: the arrays, and all else as one JSON value in its metadata."""
+        from safetensors.numpy import save_file
+
+        about = {
+            "schema": SCHEMA,
+            "emotions": self.emotions,
+            "best_block": self.best_block,
+            "provenance": self.provenance,
+        }
+        tensors = {name: np.ascontiguousarray(getattr(self, name), np.float32) for name in TENSORS}
+        with replacing(Path(path)) as partial:
+            save_file(tensors, partial, metadata={"emokit": json.dumps(about, sort_keys=True)})
+
+    @classmethod
+    def load(cls, path: str | PathLike[str], model: Model | None = None) -> EmotionVectors:
+        """Read a file that `save` wrote and check all of it; with `model`, also that it was made from that model.
+
+        Raises EmokitError, each with its own message, for a missing, truncated or foreign file, an unknown schema,
+        wrong shapes, values that are not finite, and a wrong model.
+        """
+        from safetensors import SafetensorError, safe_open
+
+        if not Path(path).is_file():
+            raise EmokitError(
+                "no such vectors file", str(path), "Check the path, or write one with vectors.save(path)."
+            )
+        try:
+            with safe_open(path, framework="np") as file:
+                metadata = file.metadata() or {}
+                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
+        except (SafetensorError, OSError, ValueError, TypeError) as error:
+            raise EmokitError(
+                f"truncated or no safetensors file ({error})", str(path), "Extract and save again."
+            ) from error
+        vectors = cls._parse(metadata, tensors, str(path))
+        if model is not None:
+            vectors.check(model)
+        return vectors
+
+    @classmethod
+    def _parse(cls, metadata: dict[str, str], tensors: dict[str, Array], path: str) -> EmotionVectors:
+        if "emokit" not in metadata:
+            raise EmokitError(
+                "a safetensors file, but not of emokit's vectors", path, "Name a file that vectors.save wrote."
+            )
+        try:
+            about = json.loads(metadata["emokit"])
+            schema, emotions, best = about["schema"], about["emotions"], about["best_block"]
+            provenance = dict(about["provenance"])
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
+            raise EmokitError(
+                f"the vectors file's description is damaged ({error!r})", path, "Extract and save again."
+            ) from error
+        if schema != SCHEMA:
+            raise EmokitError(
+                f"the vectors file has the unknown schema {schema!r}", path, f"This emokit reads schema {SCHEMA}."
+            )
+        shapes = {name: tensors[name].shape if name in tensors else None for name in TENSORS}
+        blocks, count, width = (
+            shapes["directions"] if shapes["directions"] and len(shapes["directions"]) == 3 else (0, 0, 0)
+        )
+        fits = (
+            blocks > 0
+            and shapes == {"directions": (blocks, count, width), "mean": (blocks, width), "norms": (blocks,)}
+            and isinstance(emotions, list)
+            and len(emotions) == len({e for e in emotions if isinstance(e, str)}) == count > 0
+            and type(best) is int
+            and 0 <= best < blocks
+            and all(tensors[name].dtype == np.float32 for name in TENSORS)
+        )
+        if not fits:
+            raise EmokitError(
+                f"the vectors file's arrays {shapes} don't fit each other or its emotions",
+                path,
+                "Extract and save again.",
+            )
+        if not all(np.isfinite(tensors[name]).all() for name in TENSORS):
+            raise EmokitError("the vectors file holds NaN or infinite values", path, "Extract and save again.")
+        return cls(tuple(emotions), tensors["directions"], tensors["mean"], tensors["norms"], best, provenance)

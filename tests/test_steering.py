@@ -1,0 +1,216 @@
+import pytest
+import torch
+from conftest import hooks, tiny_model
+
+import emokit
+from emokit import EmokitError
+
+
+def logits(model, text="Is it so?", **kwargs):
+    with torch.no_grad():
+        return model.hf(torch.tensor([model.encode(text)]), **kwargs).logits
+
+
+def test_strength_zero_is_bit_identical(model, vectors):
+    plain, reply = logits(model), model.generate("Hello", max_new_tokens=12)
+    with emokit.steer(model, vectors, {"happy": 0.0, "sad": 0}):
+        assert torch.equal(logits(model), plain)
+        assert model.generate("Hello", max_new_tokens=12) == reply
+
+
+def test_the_delta_is_strength_times_norm_times_direction_at_all_positions(model, vectors):
+    seen = []
+    handle = model.blocks[2].register_forward_hook(lambda _m, _i, out: seen.append(out))
+    logits(model)
+    with emokit.steer(model, vectors, {"sad": 0.5, "happy": -0.25}, blocks=2):
+        logits(model)
+    handle.remove()
+    expected = vectors.norms[2] * (0.5 * vectors["sad"].rows[2] - 0.25 * vectors["happy"].rows[2])
+    torch.testing.assert_close(seen[1] - seen[0], torch.from_numpy(expected).expand_as(seen[0]), atol=1e-4, rtol=1e-4)
+
+
+def test_leaving_restores_the_model_whatever_happens(model, vectors):
+    plain = logits(model)
+    for error in (None, RuntimeError, KeyboardInterrupt):
+        try:
+            with emokit.steer(model, vectors, {"happy": 0.5}):
+                assert not torch.equal(logits(model), plain)
+                if error:
+                    raise error
+        except (RuntimeError, KeyboardInterrupt):
+            pass
+        assert torch.equal(logits(model), plain)
+        assert hooks(model) == 0
+        assert model.steers == []
+    with pytest.raises(EmokitError), emokit.steer(model, vectors, {"happy": 0.5}, blocks=[0, 99]):
+        pass
+    assert hooks(model) == 0
+
+
+def test_nested_steers_add_up(model, vectors):
+    with emokit.steer(model, vectors, {"happy": 0.3}), emokit.steer(model, vectors, {"sad": 0.2}):
+        nested = logits(model)
+    with emokit.steer(model, vectors, {"happy": 0.3, "sad": 0.2}):
+        torch.testing.assert_close(logits(model), nested, atol=1e-4, rtol=1e-4)
+    with emokit.steer(model, vectors, {"happy": 0.3}), emokit.steer(model, vectors, {"happy": -0.3}):
+        torch.testing.assert_close(logits(model), logits_plain(model), atol=1e-4, rtol=1e-4)
+
+
+def logits_plain(model):
+    return logits(tiny_model())
+
+
+def test_directions_steer_as_their_arithmetic_says(model, vectors):
+    direction = vectors["happy"] - 0.5 * vectors["sad"]
+    with emokit.steer(model, vectors, {direction: 0.4}):
+        one = logits(model)
+    with emokit.steer(model, vectors, {"happy": 0.4, "sad": -0.2}):
+        torch.testing.assert_close(logits(model), one, atol=1e-4, rtol=1e-4)
+
+
+def test_several_blocks_and_the_best_one_by_default(model, vectors):
+    with emokit.steer(model, vectors, {"happy": 0.3}) as active:
+        assert active.blocks == [vectors.best_block]
+    with emokit.steer(model, vectors, {"happy": 0.3}, blocks=[3, 1]) as active:
+        assert active.blocks == [1, 3]
+        logits(model)
+        assert active.fired == 2
+
+
+def test_rows_of_a_batch_have_their_own_strengths(model, vectors):
+    ids = torch.tensor([model.encode("Is it so?")] * 3)
+    with emokit.steer(model, vectors, {"happy": [-0.3, 0, 0.3]}), torch.no_grad():
+        batch = model.hf(ids).logits
+    for row, strength in enumerate((-0.3, 0, 0.3)):
+        with emokit.steer(model, vectors, {"happy": strength}):
+            torch.testing.assert_close(batch[row : row + 1], logits(model), atol=1e-4, rtol=1e-4)
+    with (
+        emokit.steer(model, vectors, {"happy": [0.1, 0.2]}),
+        pytest.raises(EmokitError, match="2 rows, but the batch has 3"),
+    ):
+        model.hf(ids)
+
+
+@pytest.mark.parametrize("positions", ["prompt", "reply"])
+def test_positions_split_at_the_last_prompt_token(model, vectors, positions):
+    """The last prompt token brings forth the reply's first token, so it belongs to both."""
+    states = []
+    handle = model.blocks[1].register_forward_hook(lambda _m, _i, out: states.append(out.clone()))
+    ids = model.encode(model.prompt("Hello"))
+    list(model.decode(ids, 1, 3, 0.0, None))
+    plain, states[:] = list(states), []
+    with emokit.steer(model, vectors, {"happy": 0.5}, positions=positions, blocks=1):
+        list(model.decode(ids, 1, 3, 0.0, None))
+    handle.remove()
+    moved = (states[0] - plain[0]).abs().amax(-1)[0] > 1e-3
+    expected = torch.ones(len(ids), dtype=torch.bool)
+    if positions == "reply":
+        expected[:-1] = False
+    assert torch.equal(moved, expected)
+
+
+def test_reply_steering_with_cache_equals_a_full_pass(model, vectors):
+    prompt = model.prompt("Hello")
+    with emokit.steer(model, vectors, {"sad": 0.8}, positions="reply", blocks=[0, 2]):
+        cached = [t[0] for t in model.decode(model.encode(prompt), 1, 6, 0.0, None)]
+        ids = model.encode(prompt)
+        start = len(ids)
+        for _ in range(6):
+            with torch.no_grad(), model.replying(start - 1):
+                ids.append(int(model.hf(torch.tensor([ids]), use_cache=False).logits[0, -1].argmax()))
+    assert ids[start:] == cached
+
+
+def test_logprobs_know_where_the_reply_begins(model, vectors):
+    plain = model.logprobs("He feels", [" sad"])
+    with emokit.steer(model, vectors, {"sad": 0.8}, positions="reply", blocks=3):
+        reply = model.logprobs("He feels", [" sad"])
+    with emokit.steer(model, vectors, {"sad": 0.8}, positions="all", blocks=3):
+        everywhere = model.logprobs("He feels", [" sad"])
+    # at the last block only the positions that predict count, and those are the reply's
+    assert reply == pytest.approx(everywhere, abs=1e-4)
+    assert reply != pytest.approx(plain, abs=1e-3)
+
+
+def test_hidden_states_show_steering_even_with_capture_hooks_installed_before(model, vectors):
+    plain = logits_hidden(model)
+    with emokit.steer(model, vectors, {"happy": 0.5}, blocks=1):
+        steered = logits_hidden(model)
+    assert not torch.allclose(plain[2], steered[2], atol=1e-3)
+
+
+def logits_hidden(model):
+    with torch.no_grad():
+        return model.hf(torch.tensor([model.encode("Is it so?")]), output_hidden_states=True).hidden_states
+
+
+def test_reading_inside_a_steer_reads_the_steered_state(model, vectors):
+    plain = emokit.read(model, vectors, "Is it so?", block=1)
+    with emokit.steer(model, vectors, {"happy": 2.0}, blocks=1):
+        steered = emokit.read(model, vectors, "Is it so?", block=1)
+    column = vectors.index("happy")
+    assert (steered.scores[:, column] > plain.scores[:, column]).all()
+
+
+def test_unsteered_text_is_never_returned_as_steered(model, vectors):
+    with emokit.steer(model, vectors, {"happy": 0.5}):
+        for block in model.blocks:
+            block._forward_hooks.clear()
+        with pytest.raises(EmokitError, match="did not run"):
+            model.generate("Hello", max_new_tokens=3)
+        with pytest.raises(EmokitError, match="did not run"):
+            emokit.read(model, vectors, "Hello there")
+        with pytest.raises(EmokitError, match="did not run"):
+            model.logprobs("Hello", [" you"])
+
+
+def test_a_stream_begun_inside_and_consumed_outside_raises(model, vectors):
+    with emokit.steer(model, vectors, {"happy": 0.5}):
+        stream = model.stream("Hello", max_new_tokens=20, temperature=2.0, seed=0)
+        next(stream)
+    with pytest.raises(EmokitError, match="another steering"):
+        next(stream)
+    unsteered = model.stream("Hello", max_new_tokens=20)
+    with emokit.steer(model, vectors, {"happy": 0.5}), pytest.raises(EmokitError, match="another steering"):
+        next(unsteered)
+
+
+@pytest.mark.parametrize(
+    ("strengths", "message"),
+    [
+        ({"hapy": 0.1}, "unknown emotion"),
+        ({"happy": float("nan")}, "finite"),
+        ({"happy": float("inf")}, "finite"),
+        ({"happy": "0.2"}, "finite"),
+        ({"happy": [0.1, 0.2], "sad": [0.1]}, "differ"),
+        ({"happy": []}, "differ"),
+        ({3: 0.2}, "not an emotion"),
+    ],
+)
+def test_bad_strengths_are_refused(model, vectors, strengths, message):
+    with pytest.raises(EmokitError, match=message), emokit.steer(model, vectors, strengths):
+        pass
+    assert hooks(model) == 0
+
+
+def test_bad_blocks_and_positions_and_foreign_vectors_are_refused(model, vectors):
+    for kwargs in ({"blocks": 4}, {"blocks": -1}, {"blocks": []}, {"blocks": True}, {"positions": "some"}):
+        with pytest.raises(EmokitError), emokit.steer(model, vectors, {"happy": 0.1}, **kwargs):
+            pass
+    with pytest.raises(EmokitError, match="other weights"), emokit.steer(tiny_model(seed=1), vectors, {"happy": 0.1}):
+        pass
+
+
+def test_sweep_is_one_batch_with_the_unsteered_reply_in_it(model, vectors):
+    rows = []
+    handle = model.hf.register_forward_hook(lambda _m, _a, kw, out: rows.append(len(out.logits)), with_kwargs=True)
+    result = emokit.sweep(model, vectors, "Hello", "happy", [0.4, -0.4], max_new_tokens=8)
+    handle.remove()
+    assert result.strengths == (-0.4, 0.0, 0.4)
+    assert set(rows) == {3}
+    assert result.replies[1] == model.generate("Hello", max_new_tokens=8)
+    with emokit.steer(model, vectors, {"happy": 0.4}):
+        assert result.replies[2] == model.generate("Hello", max_new_tokens=8)
+    assert list(result.to_frame().columns) == ["strength", "reply"]
+    assert "+0.40" in result._repr_html_()
+    assert hooks(model) == 0
