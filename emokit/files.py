@@ -39,7 +39,7 @@ def replacing(path: Path) -> Iterator[Path]:
             f"cannot write ({error.strerror or error})", str(path), "Check the folder's permissions and free space."
         ) from error
     finally:
-        if temporary.is_dir():
+        if os.path.isdir(temporary):  # a Path's own is_dir raises for a name too long
             shutil.rmtree(temporary, ignore_errors=True)
         else:
             with suppress(OSError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -73,7 +74,10 @@ def token_heatmap(
 ) -> Figure:
     """Scores [tokens, emotions] as a grid, wrapped like text, the numbers (x100) in the cells, the readout framed."""
     per_row = 16
-    lines = [range(i, min(i + per_row, len(tokens))) for i in range(0, len(tokens), per_row)][:12]
+    lines = [range(i, min(i + per_row, len(tokens))) for i in range(0, len(tokens), per_row)]
+    left_out = f"; {12 * per_row} of {len(tokens)} tokens, the readout among them" if len(lines) > 12 else ""
+    if left_out:
+        lines = [*lines[:11], lines[max(11, readout // per_row)]]
     with _figure(11, 0.5 + len(lines) * (0.35 + 0.27 * len(emotions)), len(lines), 1, squeeze=False) as (figure, axes):
         for axis, line in zip(axes[:, 0], lines, strict=True):
             grid = np.full((len(emotions), per_row), np.nan)
@@ -100,9 +104,6 @@ def token_heatmap(
             axis.grid(False)
             for spine in axis.spines.values():
                 spine.set_visible(False)
-        left_out = (
-            f"; the first {len(lines) * per_row} of {len(tokens)} tokens" if len(lines) * per_row < len(tokens) else ""
-        )
         figure.suptitle(f"cosine x 100 with each direction at block {block}{left_out}", fontsize=10, x=0.01, ha="left")
     return figure
 
@@ -150,7 +151,7 @@ def dose_panels(panels: Sequence[Mapping[str, Any]], *, title: str = "") -> Figu
             axis.set_xticks(range(len(panel["labels"])), [str(v) for v in panel["labels"]], fontsize=8)
             if max(len(str(v)) for v in panel["labels"]) > 6:
                 axis.tick_params(axis="x", rotation=25)
-            axis.set_title(panel["title"], fontsize=9, wrap=True)
+            axis.set_title(textwrap.fill(panel["title"], 56), fontsize=9, parse_math=False)
             axis.legend(fontsize=8, loc="best")
         for axis in list(axes.flat)[len(panels) :]:
             axis.set_visible(False)
@@ -190,4 +191,89 @@ def bars(labels: Sequence[str], groups: Mapping[str, Sequence[float]], *, ylabel
         axis.set_xticks(range(len(labels)), labels)
         axis.set(ylabel=ylabel, title=title)
         axis.legend(loc="center left", bbox_to_anchor=(1, 0.5))
+    return figure
+
+
+def text_columns(columns: Mapping[str, str], *, title: str = "") -> Figure:
+    """Texts side by side, each under its name."""
+    width = 96 // len(columns)
+    wrapped = {name: textwrap.fill(text, width) for name, text in columns.items()}
+    height = 0.6 + 0.19 * max(text.count("\n") + 2 for text in wrapped.values())
+    with _figure(10, height, 1, len(columns), squeeze=False) as (figure, axes):
+        for axis, (name, text) in zip(axes[0], wrapped.items(), strict=True):
+            axis.set_axis_off()
+            axis.set_title(name, fontsize=10, fontweight="bold")
+            axis.text(0, 1, text, va="top", ha="left", fontsize=9, transform=axis.transAxes, parse_math=False)
+        figure.suptitle(title, fontsize=10, x=0.01, ha="left", parse_math=False)
+    return figure
+
+
+def boxes(groups: Mapping[str, Sequence[float]], *, ylabel: str, title: str = "") -> Figure:
+    """A box per group: median, quartiles and range."""
+    with _figure(max(6, 0.42 * len(groups)), 3.4) as (figure, axis):
+        for at, values in enumerate(groups.values(), 1):
+            low, quarter, middle, three, high = np.quantile(values, [0, 0.25, 0.5, 0.75, 1])
+            axis.vlines(at, low, high, color="#555555")
+            axis.bar(at, three - quarter, 0.6, bottom=quarter, color="#dddddd", edgecolor="#555555")
+            axis.hlines(middle, at - 0.3, at + 0.3, color=COLOURS[1], linewidth=2)
+        axis.set_xticks(range(1, len(groups) + 1), list(groups), rotation=60, ha="right")
+        axis.set(ylabel=ylabel, title=title)
+    return figure
+
+
+def grid(values: Array, labels: Sequence[str], *, xlabel: str, ylabel: str, title: str = "") -> Figure:
+    """A square table of shares from 0 to 1, sequential from light to dark, the numbers of the darker cells written in."""
+    size = 0.34 * len(labels) + 1.6
+    with _figure(size, size - 0.3) as (figure, axis):
+        axis.imshow(values, cmap="cividis_r", vmin=0, vmax=1)
+        for row, column in zip(*np.nonzero(values >= 0.25), strict=True):
+            ink = "black" if _luminance(matplotlib.colormaps["cividis_r"](values[row, column])) > 0.18 else "white"
+            axis.text(column, row, f"{100 * values[row, column]:.0f}", ha="center", va="center", fontsize=7, color=ink)
+        axis.set_xticks(range(len(labels)), labels, rotation=60, ha="right", fontsize=8)
+        axis.set_yticks(range(len(labels)), labels, fontsize=8)
+        axis.grid(False)
+        axis.set(xlabel=xlabel, ylabel=ylabel)
+        figure.suptitle(title, fontsize=11, x=0.01, ha="left")
+    return figure
+
+
+def signs_by_block(counts: Mapping[str, Array], *, total: int, chosen: int, title: str = "") -> Figure:
+    """Right signs at every block, a line per kind, with the half that coins would get and the chosen block marked."""
+    with _figure(8, 3.2) as (figure, axis):
+        for i, (name, values) in enumerate(counts.items()):
+            axis.plot(values, label=name, color=COLOURS[i], linestyle=STYLES[i], marker=MARKERS[i], markersize=4)
+        axis.axhline(total / 2, color="#555555", linestyle=":", label="half")
+        axis.axvline(chosen, color="black", linewidth=1, alpha=0.6)
+        axis.annotate(f"block {chosen}", (chosen, 0), xytext=(4, 3), textcoords="offset points")
+        axis.set(xlabel="block (0-based)", ylabel=f"signs right, of {total}", ylim=(0, total + 0.5), title=title)
+        axis.legend(loc="center left", bbox_to_anchor=(1, 0.5))
+    return figure
+
+
+def gain_against_null(labels: Sequence[str], observed: Array, null: Array, *, ylabel: str, title: str = "") -> Figure:
+    """A column per label: the observed value over the values of a null [draws, labels]."""
+    with _figure(7, 3.6) as (figure, axis):
+        for i in range(len(labels)):
+            spread = np.linspace(-0.18, 0.18, len(null))
+            axis.plot(
+                i + spread,
+                null[:, i],
+                "o",
+                color="#8c8c8c",
+                markersize=4,
+                label="random directions" if i == 0 else None,
+            )
+        axis.plot(range(len(labels)), observed, "D", color=COLOURS[1], markersize=10, label="its own direction")
+        axis.axhline(0, color="black", linewidth=0.8)
+        axis.set_xticks(range(len(labels)), labels)
+        axis.set(ylabel=ylabel, title=title)
+        axis.legend(loc="center left", bbox_to_anchor=(1, 0.5))
+    return figure
+
+
+def line(x: Sequence[float], y: Sequence[float], *, xlabel: str, ylabel: str, title: str = "") -> Figure:
+    """One curve with its points."""
+    with _figure(6, 3) as (figure, axis):
+        axis.plot(x, y, color=COLOURS[0], marker="o")
+        axis.set(xlabel=xlabel, ylabel=ylabel, title=title)
     return figure

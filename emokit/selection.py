@@ -40,9 +40,9 @@ def select(means: Array, neutral: Array, emotions: Sequence[str], topics: Sequen
     """Choose block and neutral components by held-out-topic accuracy: the middle of the plateau, simply denoised.
 
     `means` is [stories, blocks, width], `neutral` [neutral stories, blocks, width]; `emotions` and `topics` label the
-    stories. Accuracies are averaged over each block and its two neighbours. Stories can't tell apart what lies within a
-    standard error of the best, so of the blocks that come so near with any number of components the median is taken,
-    and of the numbers of components that come so near there the smallest.
+    stories. Accuracies are averaged over each block and its two neighbours. What lies within the best one's 95 % interval
+    can't be told from it, so of the run of blocks around the best that come so near, with any number of components, the
+    middle one is taken (the later of two), and of the numbers that come so near there the smallest.
     Raises EmokitError when leaving a topic out leaves an emotion without stories.
     """
     limit = max(0, len(neutral) - 1)
@@ -55,11 +55,14 @@ def select(means: Array, neutral: Array, emotions: Sequence[str], topics: Sequen
     padded = np.pad(accuracy, ((1, 1), (0, 0)), mode="edge")
     smooth = (padded[:-2] + padded[1:-1] + padded[2:]) / 3
     best = smooth.max()
-    near = smooth >= best - np.sqrt(best * (1 - best) / len(labels)) - 1e-9
-    plateau = np.flatnonzero(near.any(1))
-    block = int(plateau[(len(plateau) - 1) // 2])
-    column = int(near[block].argmax())
-    return Selection(block, candidates[column], candidates, accuracy)
+    near = smooth >= best - 1.96 * np.sqrt(best * (1 - best) / len(labels)) - 1e-9
+    first = last = int(smooth.max(1).argmax())
+    while first > 0 and near[first - 1].any():
+        first -= 1
+    while last < len(near) - 1 and near[last + 1].any():
+        last += 1
+    block = (first + last + 1) // 2
+    return Selection(block, candidates[int(near[block].argmax())], candidates, accuracy)
 
 
 def codes(labels: Sequence[str]) -> Array:

@@ -257,6 +257,11 @@ def _balance(stories: StorySet, by_emotion: dict[str, list[Story]]) -> Iterator[
         for topic in topics:
             if counts[topic] != max(1, round(len(stories) / len(topics) / len(by_emotion))):
                 yield Finding("topic", f"{emotion} has {counts[topic]} stories of {topic!r}")
+        for name, sign in (("exclamation marks", "!"), ("question marks", "?"), ("quotation marks", '"')):
+            share = sum(sign in s.text for s in group) / len(group)
+            usual = sum(sign in s.text for s in stories.stories) / len(stories)
+            if len(group) > 3 and abs(share - usual) > 0.4:
+                yield Finding("form", f"{share:.0%} of the {emotion} stories have {name}, {usual:.0%} of all")
         first = sum(bool(FIRST_PERSON & set(_narrated(s.text))) for s in group) / len(group)
         if len(group) > 3 and not 0.3 <= first <= 0.7:
             yield Finding("person", f"{first:.0%} of the {emotion} stories are told in the first person; aim at half")

@@ -130,6 +130,16 @@ def test_lint_finds_lengths_and_topics_and_persons():
     )  # speech does not count
 
 
+def test_lint_finds_punctuation_that_marks_an_emotion():
+    def rows(emotion, end):
+        return [Story(emotion, str(i), f"It was number {i} of {emotion}{end}") for i in range(5)]
+
+    found = StorySet((*rows("sad", "."), *rows("angry", "!"), *rows("calm", "."))).lint()
+    assert [f.what for f in found if f.rule == "form"] == [
+        "100% of the angry stories have exclamation marks, 33% of all"
+    ]
+
+
 def test_lint_finds_repeats_within_an_emotion():
     cue = [f"The {w} hit his stomach." for w in ("red", "blue", "grey")]
     assert "cue" in rules(*cue)

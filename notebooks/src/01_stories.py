@@ -1,0 +1,172 @@
+# %% [markdown]
+# # 1 · What do you show a language model when you want to find an emotion in it?
+#
+# By the end you will have shown that short labelled stories, written under strict rules, carry 24 emotions to a reader who never sees the emotion's name, how much of that the bare words give away, and that shuffled labels give nothing.
+#
+# ⏱ 15 min · CPU is enough · needs nothing before it
+#
+# **You will** read stories as the model will read them · find what spoils them · measure what words alone reveal · write a story that passes.
+
+# %% tags=["nbval-ignore-output"]
+import emokit
+
+stories = emokit.load_stories()
+stories
+
+# %% [markdown]
+# ## Four stories, one kitchen
+#
+# Read these four. Which emotion is each about? Decide before you run the cell below it.
+
+# %%
+four = [
+    s for s in stories if s.topic == "a shared kitchen" and s.emotion in ("grateful", "jealous", "relieved", "lonely")
+]
+for story in four:
+    print(story.text, end="\n\n")
+
+# %%
+[story.emotion for story in four]
+
+# %% [markdown]
+# > **You should see** that you got them right, although none of the four names its emotion. That is the whole idea: a label that you
+# > and the writer agree on, and a text that shows it without saying it.
+#
+# ## The corpus
+#
+# A **story** is a short text with an `emotion` and a `topic`. There are 24 emotions and 16 topics, and every pair has one story.
+
+# %%
+stories.to_frame().groupby("topic", sort=False).text.first().str.slice(0, 70).to_frame(
+    "how a story of each topic begins"
+)
+
+# %% [markdown]
+# Every story holds the same four things, whatever its emotion:
+#
+# 1. an **outcome** that is plainly good, bad or uncertain for the character,
+# 2. one **bodily sign** (in all stories of a topic it sits in the same place: hands in the kitchen, feet in the hills),
+# 3. one **thought or spoken line** that judges the situation,
+# 4. one thing **done or wanted**.
+#
+# Why so strict? If sad stories were told as scenery and proud ones as dialogue, the model's activations would differ by *narrative
+# style*, and we would call that difference "sadness". Whatever goes together with a label becomes part of its direction.
+
+# %%
+from emokit import plots
+
+lengths = {e: [len(s.text.split()) for s in stories if s.emotion == e] for e in stories.emotions}
+plots.boxes(lengths, ylabel="words in a story", title="Length tells nothing about the emotion")
+
+# %% [markdown]
+# > **You should see** 24 boxes in one band between 38 and 45 words. A corpus in which one emotion's stories were longer would show it here.
+#
+# ## Neutral stories
+#
+# 96 **neutral** stories tell of the same topics with no emotion at all. Later they say which differences between texts are *not* emotion.
+
+# %%
+stories.neutral[0].text
+
+# %% [markdown]
+# ## What spoils stories, and how `lint` finds it
+#
+# Here are three bad stories. What is wrong with each?
+
+# %%
+from emokit.stories import Story, StorySet
+
+bad = StorySet(
+    (
+        Story("sad", "a bus", "Nora sat down sadly. Her heart sank. Nobody spoke on the bus."),
+        Story("sad", "a shop", "Omar closed the shop. His heart sank, and nobody spoke to him at all."),
+        Story("sad", "a beach", "At the beach Priya's heart sank. The sun went down and nobody spoke to her."),
+    )
+)
+for finding in bad.lint():
+    print(finding)
+
+# %% [markdown]
+# The word "sadly" gives the emotion away. "Heart sank" in all three would make the direction for `sad` a direction for that phrase.
+# The words it looks for are whole words of a stated list, so that "made" is not "mad". The shipped stories pass:
+
+# %%
+stories.lint()
+
+# %% [markdown]
+# ## How much do the bare words give away?
+#
+# Before we look inside a model, a **baseline**: can a bag of words tell the emotion? We hold out one topic at a time, count words in the
+# other fifteen, and assign each held-out story to the emotion with the most similar counts. Nothing here understands a sentence.
+
+# %%
+import numpy as np
+from sklearn.feature_extraction.text import TfidfVectorizer
+
+labels = np.array([s.emotion for s in stories])
+topics = np.array([s.topic for s in stories])
+counts = TfidfVectorizer(sublinear_tf=True).fit_transform([s.text for s in stories]).toarray()
+
+
+def accuracy(labels):
+    hits = []
+    for topic in stories.topics:
+        test = topics == topic
+        centres = np.stack([counts[~test & (labels == e)].mean(0) for e in stories.emotions])
+        centres -= centres.mean(0)
+        guess = (counts[test] @ (centres / np.linalg.norm(centres, axis=1, keepdims=True)).T).argmax(1)
+        hits.extend(np.array(stories.emotions)[guess] == labels[test])
+    return float(np.mean(hits))
+
+
+words_alone = accuracy(labels)
+print(f"bag of words on topics it has not seen: {words_alone:.2f}   chance: {1 / 24:.2f}")
+
+# %% [markdown]
+# And the **control**: the same procedure with the labels shuffled within each topic. If this were far above chance, our test itself would leak.
+
+# %%
+rng = np.random.default_rng(0)
+shuffled = []
+for _ in range(20):
+    permuted = labels.copy()
+    for topic in stories.topics:
+        permuted[topics == topic] = rng.permutation(labels[topics == topic])
+    shuffled.append(accuracy(permuted))
+print(f"shuffled labels: {np.mean(shuffled):.2f} on average, {max(shuffled):.2f} at most in 20 shufflings")
+print("words alone beat every shuffling:", words_alone > max(shuffled))
+
+# %%
+plots.bars(
+    ["bag of words", "shuffled labels", "chance"],
+    {"accuracy": [words_alone, float(np.mean(shuffled)), 1 / 24]},
+    ylabel="accuracy on unseen topics",
+    title="Words alone tell something; a direction has to tell more",
+)
+
+# %% [markdown]
+# > **You should see** the bag of words well above chance and the shuffled labels at chance. So a part of what any method finds in these
+# > stories is vocabulary: grateful people say what somebody did, disgusted people meet mould. From here on, the bag stands beside every claim.
+#
+# ## Write one yourself
+#
+# Change the text until nothing is found. (With one story only, `lint` looks for the emotion's words; with a whole set, for repetition too.)
+
+# %%
+mine = Story("relieved", "a lost key", "What a relief, thought Ama, when the key turned up in her other coat.")
+[str(finding) for finding in StorySet((mine,)).lint()]
+
+# %% [markdown]
+# ## What you showed
+#
+# * 384 stories carry 24 emotions without naming them, one of each emotion for each of 16 topics.
+# * Bare words tell the emotion of stories on unseen topics far better than chance, and shuffled labels do not.
+# * So "the model represents emotions" has to mean *more* than word counts, and notebook 02 has to show how much more.
+#
+# ## What this does not show
+#
+# * The stories were written by a language model under these rules and checked by others; no human panel rated them.
+# * They are in English, short, and made for this. A person's account of a real day is messier.
+# * Nothing here is about what any model feels. The labels are those of the writers.
+#
+# **Further**: [the data card](../stories/README.md) · the paper, *Emotion Concepts and their Function in a Large Language Model* (Anthropic, 2026), used 205,200 stories written by the model itself ([arXiv 2604.07729](https://arxiv.org/abs/2604.07729)) · next: **02 vectors**.

@@ -1,0 +1,165 @@
+# %% [markdown]
+# # 2 · Is there a direction for fear inside a language model?
+#
+# By the end you will have shown that averaged activations of SmolLM2-135M give a direction for each of 24 emotions which tells the emotion of stories about topics it has never seen, far better than the words alone and than shuffled labels.
+#
+# ⏱ 20 min · CPU is enough · needs 01
+#
+# **You will** read a sentence · compute a direction by hand · choose a block without cheating · compare with two baselines and a null.
+
+# %% tags=["nbval-ignore-output"]
+import emokit
+
+model = emokit.load_model()
+stories = emokit.load_stories()
+vectors = emokit.extract(model, stories)
+vectors
+
+# %% [markdown]
+# ## First, a result
+#
+# One sentence, read token by token. The darker a token, the more the model's state there points along the direction named on the left.
+
+# %%
+emokit.read(model, vectors, "The footsteps behind me stopped when I stopped, and started again when I ran.")
+
+# %% [markdown]
+# > **You should see** that the model has some state at *every* token, that the scores are small (a cosine of 0.2 is much here), and that they change
+# > along the sentence. The tokens with the largest scores are bold and carry their number.
+#
+# ## Where the numbers come from
+#
+# SmolLM2 is a stack of 30 **blocks**. Each adds something to a vector of 576 numbers that travels along with every token: the
+# **residual stream** $h$. "Block 15" means $h$ behind the sixteenth block (we count from 0).
+#
+# A story becomes one vector per block: the mean of $h$ over its tokens. Not over all of them, though:
+
+# %%
+import numpy as np
+
+from emokit import activations, plots
+
+ids = model.encode(stories[0].text)
+states = activations.token_states(model, ids, [15])[:, 0]  # [tokens, 576]
+norms = np.linalg.norm(states, axis=1)
+print("norm at token 0, and at the next five:", norms[:6].round().astype(int).tolist())
+print("token 0 is more than 50 times the median:", bool(norms[0] > 50 * np.median(norms[1:])))
+
+# %% [markdown]
+# Token 0 is a known oddity of transformers: an *attention sink* with a giant norm, whatever the word. A mean with it measures how long the
+# story is (the giant is divided by the length). emokit leaves out the first 5 tokens of a short story.
+#
+# ## A direction by hand
+#
+# For emotion $e$, with story means $m$:
+# $$ d_e = \overline{m}_e - \frac{1}{24}\sum_{e'} \overline{m}_{e'} $$
+# "Afraid minus the average emotion". Then the main components of the *neutral* stories are taken out, and the rest is scaled to length 1.
+
+# %%
+means = activations.story_means(model, [s.text for s in stories])[:, vectors.best_block]  # [384, 576]
+labels = np.array([s.emotion for s in stories])
+centres = np.stack([means[labels == e].mean(0) for e in stories.emotions])  # [24, 576]
+raw = centres - centres.mean(0)
+by_hand = raw / np.linalg.norm(raw, axis=1, keepdims=True)
+
+same = (by_hand * vectors.at()).sum(1)  # cosine with emokit's own, which is denoised too
+print("by hand and denoised, mean cosine:", round(float(same.mean()), 2))
+
+# %% [markdown]
+# Directions can be added and subtracted like any vectors:
+
+# %%
+vectors["afraid"] - vectors["calm"]
+
+# %% [markdown]
+# ## Which block? Choosing without cheating
+#
+# We may choose the block, and how many neutral components to remove, only on the stories themselves. So: leave one **topic** out, make directions
+# from the other fifteen, give each left-out story to the nearest direction, count. Sixteen times. This is what `validate` does, with three
+# things beside it: the same test on input **embeddings** (the words, before any block has run), on **shuffled labels**, and chance.
+
+# %%
+result = emokit.validate(model, stories)
+result
+
+# %% [markdown]
+# > **You should see** a curve that rises from the bag of embeddings in the first blocks to a plateau in the middle and falls towards the end, and
+# > a grey band of shuffled labels at chance. If the band were as high as the curve, the method would find "directions" in noise.
+
+# %%
+at_best = result.accuracy[result.best_block]
+print(
+    f"block {result.best_block}: {at_best:.2f}   bag of embeddings: {result.embeddings:.2f}   chance: {result.chance:.2f}"
+)
+print(f"95 % interval over topics: {result.interval[0]:.2f} to {result.interval[1]:.2f}")
+print("better than the words alone:", bool(result.interval[0] > result.embeddings))
+print("better than every shuffling:", bool(at_best > result.null.max()))
+
+# %% [markdown]
+# **This is the signature result of this notebook**: in the middle of the network, stories of unseen topics lie nearest to their own emotion's
+# direction far more often than their words alone would allow.
+#
+# ## Does it carry over to other texts?
+#
+# The kit has 96 short **messages**, written apart from the stories and never used to make directions. The score of a message is the mean over its tokens;
+# scores are centred over the messages, since each direction has its own offset in this kind of text.
+
+# %%
+messages = emokit.load_messages()
+scores = np.stack([emokit.read(model, vectors, m.text).scores.mean(0) for m in messages])  # [96, 24]
+centred = scores - scores.mean(0)
+own = np.array([vectors.emotions.index(m.emotion) for m in messages])
+rank = (centred > centred[np.arange(len(own)), own][:, None]).sum(1)
+print(
+    f"own emotion first: {(rank == 0).mean():.2f}   among the first three: {(rank < 3).mean():.2f}   chance: {1 / 24:.2f} and {3 / 24:.2f}"
+)
+
+# %%
+rng = np.random.default_rng(0)
+null = [
+    np.mean([(centred > centred[np.arange(96), p][:, None]).sum(1) == 0])
+    for p in (rng.permutation(own) for _ in range(200))
+]
+print(f"with the messages' labels shuffled: {np.mean(null):.2f} on average, {max(null):.2f} at most in 200 shufflings")
+
+# %%
+confusion = np.zeros((24, 24))
+np.add.at(confusion, (own, centred.argmax(1)), 1 / 4)
+plots.grid(
+    confusion,
+    list(vectors.emotions),
+    xlabel="read as",
+    ylabel="written as",
+    title="Most messages are read as what they were written as; errors are neighbours",
+)
+
+# %% [markdown]
+# > **You should see** a dark diagonal. Look at what is off it: are the errors *sensible* (hopeless for desperate) or wild (bored for excited)?
+#
+# ## Keep them
+#
+# Vectors are saved in one file that knows what it was made from, and refuses the wrong model.
+
+# %%
+import tempfile
+from pathlib import Path
+
+with tempfile.TemporaryDirectory() as folder:
+    vectors.save(Path(folder) / "smollm2.safetensors")
+    again = emokit.EmotionVectors.load(Path(folder) / "smollm2.safetensors", model)
+print("the same, bit for bit:", np.array_equal(again.directions, vectors.directions))
+
+# %% [markdown]
+# ## What you showed
+#
+# * A direction per emotion, made of nothing but means and a difference, tells the emotion of stories on unseen topics (the numbers are above).
+# * The words alone do much less well, and shuffled labels do not do it at all.
+# * The directions read short messages of another kind, too.
+#
+# ## What this does not show
+#
+# * That the model *uses* these directions. That takes an intervention: notebook 06.
+# * That a direction is *only* the emotion: typical situations and typical sayings are in it as well.
+# * That the model feels anything. A direction is a statistic of activations on stories about people.
+#
+# **Further**: the paper's own version of this on Claude Sonnet 4.5 ([arXiv 2604.07729](https://arxiv.org/abs/2604.07729)) · next: **05 dose**, where a direction is put to a test that it may fail.

@@ -1,0 +1,174 @@
+# %% [markdown]
+# # 5 · Does fear rise with the dose?
+#
+# By the end you will have shown whether the `afraid` direction of SmolLM2-135M follows the *numbers* in "I just took {X} mg of tylenol", with a ladder in words as positive control, a harmless twin as negative control, and permuted emotion labels as the null.
+#
+# ⏱ 20 min · CPU is enough · needs 02
+#
+# **You will** run the paper's six panels · predict before you look · tell an effect from six lucky points · read a verdict by a rule fixed in advance.
+#
+# > **In reality:** more than 4000 mg of paracetamol (Tylenol) a day damages the liver, often with no early sign. After an overdose call a
+# > doctor or a poison centre at once, even if you feel well.
+
+# %% tags=["nbval-ignore-output"]
+import emokit
+
+model = emokit.load_model()
+stories = emokit.load_stories()
+vectors = emokit.extract(model, stories)
+vectors
+
+# %% [markdown]
+# ## The sentence, before the reply
+#
+# A person writes to the model. We read the model's state at the **readout**, the last token of the prompt: everything is known, no word of the
+# reply is chosen yet.
+
+# %%
+from emokit import dose
+
+tylenol = dose.PANELS[0]
+reading = emokit.read(model, vectors, [{"role": "user", "content": tylenol.sentences()[-1]}])
+print(reading.text)
+print("readout:", repr(reading.tokens[reading.readout]), "- the last token before the reply")
+
+# %% [markdown]
+# In the paper (Claude Sonnet 4.5), the score of `afraid` there rises with every dose from 500 to 16000 mg, and `calm` falls. A model 1000 times
+# smaller reads the same six sentences. **Write down your guess** before you run the next cell: does `afraid` rise? Does `calm` fall?
+
+# %%
+result = dose.run(model, vectors)
+table = result.to_frame().query("panel == 'tylenol'").round(3)
+table[table["kind"] == "panel"][["emotion", "expected", "first", "last", "change", "rho", "as expected"]]
+
+# %% [markdown]
+# `first` and `last` are the scores at the smallest and the largest dose, `rho` is Spearman's rank correlation with the dose.
+#
+# ## Is it an effect? Two controls
+#
+# * The **ladder**: the same sentence with doses in *words*, from "a tiny, safe dose" to "a lethal overdose". If the directions work at all, they
+#   have to move here. (Positive control.)
+# * The **twin**: the same six numbers in a harmless sentence, "I just walked {X} steps ...". If `afraid` moves here too, it follows numbers, not danger.
+#   (Negative control.)
+
+# %%
+from emokit import plots
+
+kinds = ["panel", "ladder", "twin"]
+plots.dose_panels(
+    [
+        {
+            "title": {
+                "panel": "mg in numbers",
+                "ladder": "doses in words, mildest first",
+                "twin": "steps walked (harmless)",
+            }[kind],
+            "labels": list(tylenol.values) if kind != "ladder" else [1, 2, 3, 4, 5, 6],
+            "scores": {e: result.curve(tylenol, kind, e) for e in ("afraid", "calm")},
+            "expect": {} if kind == "twin" else tylenol.expect,
+        }
+        for kind in kinds
+    ],
+    title=f"Tylenol at block {result.block}: numbers, words, and a harmless twin",
+)
+
+# %%
+for kind in kinds:
+    change = {
+        e: float(result.curve(tylenol, kind, e)[-1] - result.curve(tylenol, kind, e)[0]) for e in ("afraid", "calm")
+    }
+    print(f"{kind:<7} afraid {change['afraid']:+.3f}   calm {change['calm']:+.3f}")
+
+# %% [markdown]
+# > **You should see** the middle plot do what the paper says of numbers: `afraid` rises, `calm` falls. And the left plot, with the numbers, not:
+# > its changes are no larger than those of the harmless twin. Mind the different heights of the axes.
+#
+# ## Six panels, twelve signs
+#
+# One panel of six values is weak evidence: among random directions, 5 to 15 in a hundred rise that smoothly by luck. The paper has **six panels** with
+# twelve expected changes. Bold curves with an arrow are the ones we have an expectation for.
+
+# %%
+result.plot("panel")
+
+# %%
+result.plot("ladder")
+
+# %% [markdown]
+# How many of the twelve come out, and how many would come out if the emotion labels meant nothing? The **null**: permute which direction is called
+# `afraid`, `calm`, `sad`, `happy`, 2,000 times, and count the right signs each time.
+
+# %%
+panels, ladders = result.signs("panel"), result.signs("ladder")
+print("numbers:", panels)
+print("words:  ", ladders)
+plots.null_histogram(
+    panels.null,
+    panels.right,
+    xlabel="signs right, of 12",
+    title="Numbers: the observed count lies inside what permuted labels reach",
+)
+
+# %%
+plots.null_histogram(
+    ladders.null, ladders.right, xlabel="signs right, of 12", title="Words: the observed count lies at the edge of it"
+)
+
+# %% [markdown]
+# > **You should see** the orange line in the bulk of the left-hand distribution for numbers, and far in its right tail for words.
+#
+# ## The verdict
+#
+# The rule was fixed before this model was judged: `replicates` if the signs have p ≤ 0.05, Tylenol's `afraid` rises and its `calm` falls, and `afraid` rises
+# more than on the twin; `does not replicate` if that fails although the ladders' signs have p ≤ 0.05; else `inconclusive`.
+
+# %%
+print("verdict:", result.verdict)
+print(result.why)
+
+# %% [markdown]
+# ## Would another block have said otherwise?
+#
+# We used the paper's block, two thirds of depth. Here are all of them; a result that only one block gives would not be worth much.
+
+# %%
+blocks = result.by_block()
+print("blocks where the numbers' signs have p <= 0.05:", int((blocks["panel p"] <= 0.05).sum()), "of", len(blocks))
+print("blocks where the words' signs have p <= 0.05:  ", int((blocks["ladder p"] <= 0.05).sum()), "of", len(blocks))
+plots.signs_by_block(
+    {"numbers": blocks["panel signs"].to_numpy(), "words": blocks["ladder signs"].to_numpy()},
+    total=12,
+    chosen=result.block,
+    title="Signs right at every block",
+)
+
+# %% [markdown]
+# ## A panel of your own
+#
+# Change the sentence, the values, the expectation.
+
+# %%
+mine = dose.Panel(
+    "There are {X} spiders in my bed.",
+    [0, 1, 5, 20, 100, 500],
+    expect={"afraid": "up", "calm": "down"},
+    twin="There are {X} pages in my book.",
+)
+own = dose.run(model, vectors, [mine])
+own.to_frame().round(3)[["kind", "emotion", "expected", "first", "last", "change"]]
+
+# %% [markdown]
+# ## What you showed
+#
+# * In SmolLM2-135M the score of `afraid` at the readout follows danger told in *words*.
+# * Danger told in *numbers* leaves the twelve signs where permuted labels put them; the verdict above says so by a rule fixed in advance.
+# * Why may that be? To feel the difference between 1000 and 8000 mg one must know what a dose is, and a model of 135 million parameters splits
+#   "8000" into four digits and has read little pharmacology. Measured elsewhere with the same panels: nothing at 0.5 billion parameters, all twelve signs at 1.5 billion.
+#
+# ## What this does not show
+#
+# * A null here is not a null for other models: it says that *this* model's directions do not follow these numbers.
+# * A change of a few thousandths of a cosine is small even where it is consistent.
+# * A score of `afraid` that follows a dose is a representation of danger in a text. It does not say that the model is afraid.
+#
+# **Further**: the paper, section "Numeric intensity" ([arXiv 2604.07729](https://arxiv.org/abs/2604.07729)) · next: **06 steering**, where we push instead of reading.
