@@ -16,7 +16,8 @@ from .vectors import EmotionVectors
 
 if TYPE_CHECKING:
     import pandas as pd
-    from matplotlib.figure import Figure
+
+    from .plots import Figure
 
 Array = np.ndarray
 Value = int | float | str
@@ -342,9 +343,11 @@ class DoseResult:
                 )  # fmt: skip
         if not shown:
             raise EmokitError(f"no panel has a {kind}", [p.title for p in self.panels], "Give the panels one.")
+        changes = [self.curves[key] - self.curves[key][:1] for key in self.curves]
+        columns = [self.emotions.index(e) for e in dict.fromkeys(e for p in shown for e in p["scores"])]
+        limit = 1.15 * max(float(np.abs(change[:, self.block, columns]).max()) for change in changes)
         heading = {"panel": "numbers", "ladder": "ladder in words, mildest first", "twin": "harmless twin"}.get(
             kind, kind
         )
-        return plots.dose_panels(
-            shown, title=f"{heading}: scores at block {self.block} (bold, with arrow: expected to change)"
-        )
+        title = f"{heading}: change of the scores at block {self.block} (bold, with arrow: expected)"
+        return plots.dose_panels(shown, limit=limit, title=title)

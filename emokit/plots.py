@@ -10,10 +10,10 @@ from io import BytesIO
 from typing import Any
 
 import matplotlib
+import matplotlib.figure
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import Normalize, to_hex
-from matplotlib.figure import Figure
 
 Array = np.ndarray
 
@@ -35,6 +35,13 @@ STYLE: Any = {
     "legend.frameon": False,
     "figure.dpi": 100,
 }
+
+
+class Figure(matplotlib.figure.Figure):
+    """A matplotlib Figure that shows itself in a notebook, though pyplot was never imported."""
+
+    def _repr_png_(self) -> bytes:
+        return png(self)
 
 
 @contextmanager
@@ -134,41 +141,47 @@ def accuracy_by_block(
     return figure
 
 
-def dose_panels(panels: Sequence[Mapping[str, Any]], *, title: str = "") -> Figure:
-    """Score against value, a small plot per panel; each panel has title, labels, scores {emotion: [values]}, and expect."""
+def dose_panels(panels: Sequence[Mapping[str, Any]], *, limit: float | None = None, title: str = "") -> Figure:
+    """Change of the score since the first value, a small plot per panel, all with one scale of -limit ... limit.
+
+    Each panel has a title, labels, scores {emotion: [values]} and expect {emotion: "up" | "down"}.
+    """
     columns = min(3, len(panels))
     rows = -(-len(panels) // columns)
-    colours = {e: i for i, e in enumerate(dict.fromkeys(e for p in panels for e in p["scores"]))}
-    with _figure(4.2 * columns, 2.9 * rows + 0.5, rows, columns, squeeze=False) as (figure, axes):
-        for axis, panel in zip(axes.flat, panels, strict=False):
-            for emotion, scores in panel["scores"].items():
-                i = colours[emotion]
+    changes = [{e: np.asarray(s) - s[0] for e, s in p["scores"].items()} for p in panels]
+    limit = limit or 1.1 * max([1e-9, *(float(np.abs(c).max()) for group in changes for c in group.values())])
+    kinds = {e: i for i, e in enumerate(dict.fromkeys(e for group in changes for e in group))}
+    with _figure(4 * columns, 2.7 * rows + 0.7, rows, columns, squeeze=False, sharey=True) as (figure, axes):
+        for axis, panel, group in zip(axes.flat, panels, changes, strict=False):
+            axis.axhline(0, color="black", linewidth=0.8)
+            for emotion, change in group.items():
+                i = kinds[emotion]
                 arrow = {"up": " ↑", "down": " ↓"}.get(panel["expect"].get(emotion, ""), "")
                 axis.plot(
-                    range(len(scores)), scores, color=COLOURS[i % 8], linestyle=STYLES[i % 4], marker=MARKERS[i % 8], markersize=5,
-                    linewidth=2.2 if arrow else 1, alpha=1 if arrow else 0.55, label=emotion + arrow,
+                    change, color=COLOURS[i % 8], linestyle=STYLES[i % 4], marker=MARKERS[i % 8], markersize=5,
+                    linewidth=2.4 if arrow else 1, alpha=1 if arrow else 0.5, label=emotion + arrow,
                 )  # fmt: skip
-            axis.set_xticks(range(len(panel["labels"])), [str(v) for v in panel["labels"]], fontsize=8)
-            if max(len(str(v)) for v in panel["labels"]) > 6:
-                axis.tick_params(axis="x", rotation=25)
+            labels = [str(v) for v in panel["labels"]]
+            axis.set_xticks(range(len(labels)), labels, fontsize=8, rotation=25 if max(map(len, labels)) > 6 else 0)
             axis.set_title(textwrap.fill(panel["title"], 56), fontsize=9, parse_math=False)
-            axis.legend(fontsize=8, loc="best")
+            axis.set_ylim(-limit, limit)
+            axis.legend(fontsize=8, loc="upper left", ncols=2, handlelength=2.6)
         for axis in list(axes.flat)[len(panels) :]:
             axis.set_visible(False)
         for axis in axes[:, 0]:
-            axis.set_ylabel("score at the readout")
+            axis.set_ylabel("change of the score")
         figure.suptitle(title, fontsize=11, x=0.01, ha="left")
     return figure
 
 
 def null_histogram(null: Array, observed: float, *, xlabel: str, title: str = "") -> Figure:
     """A statistic's distribution under a null, with the observed value marked."""
-    with _figure(6, 2.8) as (figure, axis):
+    with _figure(8, 2.8) as (figure, axis):
         values, counts = np.unique(null, return_counts=True)
         axis.bar(values, counts / len(null), color="#bbbbbb", edgecolor="#777777", label="permuted emotion labels")
         axis.axvline(observed, color=COLOURS[1], linewidth=2.5, label=f"observed: {observed:g}")
         axis.set(xlabel=xlabel, ylabel="share of permutations", title=title)
-        axis.legend()
+        axis.legend(loc="center left", bbox_to_anchor=(1, 0.5))
     return figure
 
 
@@ -190,7 +203,8 @@ def bars(labels: Sequence[str], groups: Mapping[str, Sequence[float]], *, ylabel
         axis.axhline(0, color="black", linewidth=0.8)
         axis.set_xticks(range(len(labels)), labels)
         axis.set(ylabel=ylabel, title=title)
-        axis.legend(loc="center left", bbox_to_anchor=(1, 0.5))
+        if len(groups) > 1:
+            axis.legend(loc="center left", bbox_to_anchor=(1, 0.5))
     return figure
 
 
@@ -217,7 +231,7 @@ def boxes(groups: Mapping[str, Sequence[float]], *, ylabel: str, title: str = ""
             axis.bar(at, three - quarter, 0.6, bottom=quarter, color="#dddddd", edgecolor="#555555")
             axis.hlines(middle, at - 0.3, at + 0.3, color=COLOURS[1], linewidth=2)
         axis.set_xticks(range(1, len(groups) + 1), list(groups), rotation=60, ha="right")
-        axis.set(ylabel=ylabel, title=title)
+        axis.set(ylabel=ylabel, title=title, ylim=(0, None))
     return figure
 
 
@@ -225,9 +239,9 @@ def grid(values: Array, labels: Sequence[str], *, xlabel: str, ylabel: str, titl
     """A square table of shares from 0 to 1, sequential from light to dark, the numbers of the darker cells written in."""
     size = 0.34 * len(labels) + 1.6
     with _figure(size, size - 0.3) as (figure, axis):
-        axis.imshow(values, cmap="cividis_r", vmin=0, vmax=1)
+        axis.imshow(values, cmap="Blues", vmin=0, vmax=1)
         for row, column in zip(*np.nonzero(values >= 0.25), strict=True):
-            ink = "black" if _luminance(matplotlib.colormaps["cividis_r"](values[row, column])) > 0.18 else "white"
+            ink = "black" if _luminance(matplotlib.colormaps["Blues"](values[row, column])) > 0.18 else "white"
             axis.text(column, row, f"{100 * values[row, column]:.0f}", ha="center", va="center", fontsize=7, color=ink)
         axis.set_xticks(range(len(labels)), labels, rotation=60, ha="right", fontsize=8)
         axis.set_yticks(range(len(labels)), labels, fontsize=8)

@@ -16,7 +16,8 @@ from .vectors import EmotionVectors
 
 if TYPE_CHECKING:
     import pandas as pd
-    from matplotlib.figure import Figure
+
+    from .plots import Figure
 
 Array = np.ndarray
 

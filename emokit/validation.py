@@ -14,7 +14,8 @@ from .stories import StorySet
 
 if TYPE_CHECKING:
     import pandas as pd
-    from matplotlib.figure import Figure
+
+    from .plots import Figure
 
 Array = np.ndarray
 SHUFFLES = 100

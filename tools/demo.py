@@ -31,9 +31,7 @@ def main() -> None:
     say(f"That is {beaten}; {result.p:.3f} of label shufflings do as well.")
 
     head("3. Read one sentence")
-    reading = emokit.read(
-        model, vectors, "The footsteps behind me stopped when I stopped, and started again when I ran."
-    )
+    reading = emokit.read(model, vectors, "The printer jammed again, for the ninth time today.")
     keep("reading", reading.plot())
     say(repr(reading))
 

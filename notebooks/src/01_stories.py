@@ -56,10 +56,10 @@ stories.to_frame().groupby("topic", sort=False).text.first().str.slice(0, 70).to
 from emokit import plots
 
 lengths = {e: [len(s.text.split()) for s in stories if s.emotion == e] for e in stories.emotions}
-plots.boxes(lengths, ylabel="words in a story", title="Length tells nothing about the emotion")
+plots.boxes(lengths, ylabel="words in a story", title="All stories are about as long")
 
 # %% [markdown]
-# > **You should see** 24 boxes in one band between 38 and 45 words. A corpus in which one emotion's stories were longer would show it here.
+# > **You should see** 24 boxes in one narrow band, between 38 and 45 words. A corpus in which one emotion's stories were longer would show it here.
 #
 # ## Neutral stories
 #

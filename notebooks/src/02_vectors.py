@@ -21,7 +21,7 @@ vectors
 # One sentence, read token by token. The darker a token, the more the model's state there points along the direction named on the left.
 
 # %%
-emokit.read(model, vectors, "The footsteps behind me stopped when I stopped, and started again when I ran.")
+emokit.read(model, vectors, "The printer jammed again, for the ninth time today.")
 
 # %% [markdown]
 # > **You should see** that the model has some state at *every* token, that the scores are small (a cosine of 0.2 is much here), and that they change

@@ -69,7 +69,7 @@ plots.dose_panels(
         }
         for kind in kinds
     ],
-    title=f"Tylenol at block {result.block}: numbers, words, and a harmless twin",
+    title=f"Tylenol at block {result.block}: change of the score since the first value",
 )
 
 # %%
@@ -81,7 +81,7 @@ for kind in kinds:
 
 # %% [markdown]
 # > **You should see** the middle plot do what the paper says of numbers: `afraid` rises, `calm` falls. And the left plot, with the numbers, not:
-# > its changes are no larger than those of the harmless twin. Mind the different heights of the axes.
+# > its changes are no larger than those of the harmless twin. All three have the same scale.
 #
 # ## Six panels, twelve signs
 #
@@ -115,7 +115,7 @@ plots.null_histogram(
 )
 
 # %% [markdown]
-# > **You should see** the orange line in the bulk of the left-hand distribution for numbers, and far in its right tail for words.
+# > **You should see** the line for numbers within the grey distribution, where permuted labels often land, and the line for words in its right tail.
 #
 # ## The verdict
 #
