@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy.stats import spearmanr
@@ -327,27 +327,44 @@ class DoseResult:
         ).set_index("block")
 
     def plot(self, kind: str = "panel", emotions: Sequence[str] = ("afraid", "calm", "sad", "happy")) -> Figure:
-        """A small plot per panel: scores of some emotions over the values; arrows mark what was expected."""
+        """Change of the scores over the values, a small plot per panel, of "panel", "ladder" or "twin".
+
+        The emotions expected to change are bold and have an arrow; all kinds are drawn to one scale.
+        """
         from . import plots
 
-        shown = []
-        for panel in self.panels:
-            if (panel.title, kind) in self.curves:
-                names = list(dict.fromkeys([*panel.expect, *(e for e in emotions if e in self.emotions)]))
-                labels = range(1, len(panel.ladder or ()) + 1) if kind == "ladder" else panel.values
-                shown.append(
-                    {
-                        "title": panel.title, "labels": list(labels),
-                        "scores": {e: self.curve(panel, kind, e) for e in names}, "expect": {} if kind == "twin" else panel.expect,
-                    }
-                )  # fmt: skip
+        shown = [self._shown(p, kind, p.title, emotions) for p in self.panels if (p.title, kind) in self.curves]
         if not shown:
             raise EmokitError(f"no panel has a {kind}", [p.title for p in self.panels], "Give the panels one.")
-        changes = [self.curves[key] - self.curves[key][:1] for key in self.curves]
-        columns = [self.emotions.index(e) for e in dict.fromkeys(e for p in shown for e in p["scores"])]
-        limit = 1.15 * max(float(np.abs(change[:, self.block, columns]).max()) for change in changes)
-        heading = {"panel": "numbers", "ladder": "ladder in words, mildest first", "twin": "harmless twin"}.get(
-            kind, kind
+        heading = {"panel": "numbers", "ladder": "ladders in words, mildest first", "twin": "harmless twins"}[kind]
+        title = f"{heading}: change of the scores at block {self.block}"
+        return plots.dose_panels(shown, limit=self._limit(emotions), title=title)
+
+    def compare(self, panel: Panel | None = None, emotions: Sequence[str] = ()) -> Figure:
+        """One panel (the first) beside its ladder and its twin, to one scale: the effect and its two controls."""
+        from . import plots
+
+        panel = panel or self.panels[0]
+        names = {
+            "panel": "the numbers",
+            "ladder": "ladder in words, mildest first",
+            "twin": "the numbers in a harmless sentence",
+        }
+        shown = [self._shown(panel, k, name, emotions) for k, name in names.items() if (panel.title, k) in self.curves]
+        return plots.dose_panels(shown, title=f"{panel.title}: change of the scores at block {self.block}")
+
+    def _shown(self, panel: Panel, kind: str, title: str, emotions: Sequence[str]) -> dict[str, Any]:
+        names = dict.fromkeys([*panel.expect, *(e for e in emotions if e in self.emotions)])
+        return {
+            "title": title,
+            "labels": list(range(1, len(panel.ladder or ()) + 1) if kind == "ladder" else panel.values),
+            "scores": {emotion: self.curve(panel, kind, emotion) for emotion in names},
+            "expect": {} if kind == "twin" else panel.expect,
+        }
+
+    def _limit(self, emotions: Sequence[str]) -> float:
+        names = {*emotions, *(e for p in self.panels for e in p.expect)} & set(self.emotions)
+        columns = [self.emotions.index(e) for e in names]
+        return 1.15 * max(
+            float(np.abs(c[:, self.block] - c[0, self.block])[:, columns].max()) for c in self.curves.values()
         )
-        title = f"{heading}: change of the scores at block {self.block} (bold, with arrow: expected)"
-        return plots.dose_panels(shown, limit=limit, title=title)

@@ -157,9 +157,10 @@ class Sweep:
         from html import escape
 
         rows = "".join(
-            f"<tr><td>{s:+.2f}</td><td>{escape(r)}</td></tr>" for s, r in zip(self.strengths, self.replies, strict=True)
+            f'<tr><td>{s:+.2f}</td><td style="text-align:left">{escape(r)}</td></tr>'
+            for s, r in zip(self.strengths, self.replies, strict=True)
         )
-        return f"<table><tr><th>{escape(self.emotion)}</th><th>reply</th></tr>{rows}</table>"
+        return f'<table><tr><th>{escape(self.emotion)}</th><th style="text-align:left">reply</th></tr>{rows}</table>'
 
 
 def sweep(

@@ -116,6 +116,8 @@ def test_curves_are_plotted_for_each_kind():
     got = result()
     for kind in ("panel", "ladder", "twin"):
         assert len([a for a in got.plot(kind).axes if a.get_visible()]) == 6
+    assert len(got.compare().axes) == 3
+    assert len({axis.get_ylim() for axis in got.compare().axes}) == 1  # one scale for the effect and its controls
     with pytest.raises(EmokitError, match="no panel has a ladder"):
         DoseResult((Panel("{X}", [1, 2]),), EMOTIONS, 0, {}).plot("ladder")
 

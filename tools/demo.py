@@ -28,7 +28,7 @@ def main() -> None:
     keep("accuracy", result.plot())
     say(repr(result))
     beaten = "more than the words alone" if result.interval[0] > result.embeddings else "no more than the words alone"
-    say(f"That is {beaten}; {result.p:.3f} of label shufflings do as well.")
+    say(f"That is {beaten}; p = {result.p:.3f} against shuffled labels.")
 
     head("3. Read one sentence")
     reading = emokit.read(model, vectors, "The printer jammed again, for the ninth time today.")

@@ -57,9 +57,7 @@ class SteeringConsole(ipywidgets.VBox):
             for emotion in emotions
         }
         self.tokens = ipywidgets.BoundedIntText(max_new_tokens, min=1, max=1000, description="tokens")
-        self.control = ipywidgets.Checkbox(
-            False, description="also a random direction of the same size (control)", indent=False
-        )
+        self.control = ipywidgets.Checkbox(False, description="control: random direction", indent=False)
         self.button = ipywidgets.Button(description="run", button_style="primary", tooltip="Generate both replies")
         self.stopper = ipywidgets.Button(description="stop", tooltip="Stop at the next token")
         self.status = ipywidgets.HTML("Move a slider or press run.")

@@ -20,7 +20,10 @@ stories
 
 # %%
 four = [
-    s for s in stories if s.topic == "a shared kitchen" and s.emotion in ("grateful", "jealous", "relieved", "lonely")
+    s
+    for s in stories
+    if s.topic == "a shared kitchen"
+    and s.emotion in ("grateful", "jealous", "relieved", "lonely")
 ]
 for story in four:
     print(story.text, end="\n\n")
@@ -55,7 +58,9 @@ stories.to_frame().groupby("topic", sort=False).text.first().str.slice(0, 70).to
 # %%
 from emokit import plots
 
-lengths = {e: [len(s.text.split()) for s in stories if s.emotion == e] for e in stories.emotions}
+lengths = {
+    e: [len(s.text.split()) for s in stories if s.emotion == e] for e in stories.emotions
+}
 plots.boxes(lengths, ylabel="words in a story", title="All stories are about as long")
 
 # %% [markdown]
@@ -78,9 +83,19 @@ from emokit.stories import Story, StorySet
 
 bad = StorySet(
     (
-        Story("sad", "a bus", "Nora sat down sadly. Her heart sank. Nobody spoke on the bus."),
-        Story("sad", "a shop", "Omar closed the shop. His heart sank, and nobody spoke to him at all."),
-        Story("sad", "a beach", "At the beach Priya's heart sank. The sun went down and nobody spoke to her."),
+        Story(
+            "sad", "a bus", "Nora sat down sadly. Her heart sank. Nobody spoke on the bus."
+        ),
+        Story(
+            "sad",
+            "a shop",
+            "Omar closed the shop. His heart sank, and nobody spoke to him at all.",
+        ),
+        Story(
+            "sad",
+            "a beach",
+            "At the beach Priya's heart sank. The sun went down and nobody spoke to her.",
+        ),
     )
 )
 for finding in bad.lint():
@@ -105,16 +120,22 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 
 labels = np.array([s.emotion for s in stories])
 topics = np.array([s.topic for s in stories])
-counts = TfidfVectorizer(sublinear_tf=True).fit_transform([s.text for s in stories]).toarray()
+counts = (
+    TfidfVectorizer(sublinear_tf=True).fit_transform([s.text for s in stories]).toarray()
+)
 
 
 def accuracy(labels):
     hits = []
     for topic in stories.topics:
         test = topics == topic
-        centres = np.stack([counts[~test & (labels == e)].mean(0) for e in stories.emotions])
+        centres = np.stack(
+            [counts[~test & (labels == e)].mean(0) for e in stories.emotions]
+        )
         centres -= centres.mean(0)
-        guess = (counts[test] @ (centres / np.linalg.norm(centres, axis=1, keepdims=True)).T).argmax(1)
+        guess = (
+            counts[test] @ (centres / np.linalg.norm(centres, axis=1, keepdims=True)).T
+        ).argmax(1)
         hits.extend(np.array(stories.emotions)[guess] == labels[test])
     return float(np.mean(hits))
 
@@ -133,7 +154,9 @@ for _ in range(20):
     for topic in stories.topics:
         permuted[topics == topic] = rng.permutation(labels[topics == topic])
     shuffled.append(accuracy(permuted))
-print(f"shuffled labels: {np.mean(shuffled):.2f} on average, {max(shuffled):.2f} at most in 20 shufflings")
+print(
+    f"shuffled labels: {np.mean(shuffled):.2f} on average, {max(shuffled):.2f} at most in 20 shufflings"
+)
 print("words alone beat every shuffling:", words_alone > max(shuffled))
 
 # %%
@@ -153,7 +176,11 @@ plots.bars(
 # Change the text until nothing is found. (With one story only, `lint` looks for the emotion's words; with a whole set, for repetition too.)
 
 # %%
-mine = Story("relieved", "a lost key", "What a relief, thought Ama, when the key turned up in her other coat.")
+mine = Story(
+    "relieved",
+    "a lost key",
+    "What a relief, thought Ama, when the key turned up in her other coat.",
+)
 [str(finding) for finding in StorySet((mine,)).lint()]
 
 # %% [markdown]

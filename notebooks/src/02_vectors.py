@@ -36,14 +36,15 @@ emokit.read(model, vectors, "The printer jammed again, for the ninth time today.
 
 # %%
 import numpy as np
-
 from emokit import activations, plots
 
 ids = model.encode(stories[0].text)
 states = activations.token_states(model, ids, [15])[:, 0]  # [tokens, 576]
 norms = np.linalg.norm(states, axis=1)
 print("norm at token 0, and at the next five:", norms[:6].round().astype(int).tolist())
-print("token 0 is more than 50 times the median:", bool(norms[0] > 50 * np.median(norms[1:])))
+print(
+    "token 0 is more than 50 times the median:", bool(norms[0] > 50 * np.median(norms[1:]))
+)
 
 # %% [markdown]
 # Token 0 is a known oddity of transformers: an *attention sink* with a giant norm, whatever the word. A mean with it measures how long the
@@ -56,7 +57,9 @@ print("token 0 is more than 50 times the median:", bool(norms[0] > 50 * np.media
 # "Afraid minus the average emotion". Then the main components of the *neutral* stories are taken out, and the rest is scaled to length 1.
 
 # %%
-means = activations.story_means(model, [s.text for s in stories])[:, vectors.best_block]  # [384, 576]
+means = activations.story_means(model, [s.text for s in stories])[
+    :, vectors.best_block
+]  # [384, 576]
 labels = np.array([s.emotion for s in stories])
 centres = np.stack([means[labels == e].mean(0) for e in stories.emotions])  # [24, 576]
 raw = centres - centres.mean(0)
@@ -106,7 +109,9 @@ print("better than every shuffling:", bool(at_best > result.null.max()))
 
 # %%
 messages = emokit.load_messages()
-scores = np.stack([emokit.read(model, vectors, m.text).scores.mean(0) for m in messages])  # [96, 24]
+scores = np.stack(
+    [emokit.read(model, vectors, m.text).scores.mean(0) for m in messages]
+)  # [96, 24]
 centred = scores - scores.mean(0)
 own = np.array([vectors.emotions.index(m.emotion) for m in messages])
 rank = (centred > centred[np.arange(len(own)), own][:, None]).sum(1)
@@ -120,7 +125,9 @@ null = [
     np.mean([(centred > centred[np.arange(96), p][:, None]).sum(1) == 0])
     for p in (rng.permutation(own) for _ in range(200))
 ]
-print(f"with the messages' labels shuffled: {np.mean(null):.2f} on average, {max(null):.2f} at most in 200 shufflings")
+print(
+    f"with the messages' labels shuffled: {np.mean(null):.2f} on average, {max(null):.2f} at most in 200 shufflings"
+)
 
 # %%
 confusion = np.zeros((24, 24))

@@ -28,9 +28,13 @@ vectors
 from emokit import dose
 
 tylenol = dose.PANELS[0]
-reading = emokit.read(model, vectors, [{"role": "user", "content": tylenol.sentences()[-1]}])
+reading = emokit.read(
+    model, vectors, [{"role": "user", "content": tylenol.sentences()[-1]}]
+)
 print(reading.text)
-print("readout:", repr(reading.tokens[reading.readout]), "- the last token before the reply")
+print(
+    "readout:", repr(reading.tokens[reading.readout]), "- the last token before the reply"
+)
 
 # %% [markdown]
 # In the paper (Claude Sonnet 4.5), the score of `afraid` there rises with every dose from 500 to 16000 mg, and `calm` falls. A model 1000 times
@@ -39,7 +43,9 @@ print("readout:", repr(reading.tokens[reading.readout]), "- the last token befor
 # %%
 result = dose.run(model, vectors)
 table = result.to_frame().query("panel == 'tylenol'").round(3)
-table[table["kind"] == "panel"][["emotion", "expected", "first", "last", "change", "rho", "as expected"]]
+table[table["kind"] == "panel"][
+    ["emotion", "expected", "first", "last", "change", "rho", "as expected"]
+]
 
 # %% [markdown]
 # `first` and `last` are the scores at the smallest and the largest dose, `rho` is Spearman's rank correlation with the dose.
@@ -52,32 +58,12 @@ table[table["kind"] == "panel"][["emotion", "expected", "first", "last", "change
 #   (Negative control.)
 
 # %%
-from emokit import plots
-
-kinds = ["panel", "ladder", "twin"]
-plots.dose_panels(
-    [
-        {
-            "title": {
-                "panel": "mg in numbers",
-                "ladder": "doses in words, mildest first",
-                "twin": "steps walked (harmless)",
-            }[kind],
-            "labels": list(tylenol.values) if kind != "ladder" else [1, 2, 3, 4, 5, 6],
-            "scores": {e: result.curve(tylenol, kind, e) for e in ("afraid", "calm")},
-            "expect": {} if kind == "twin" else tylenol.expect,
-        }
-        for kind in kinds
-    ],
-    title=f"Tylenol at block {result.block}: change of the score since the first value",
-)
+result.compare(tylenol)
 
 # %%
-for kind in kinds:
-    change = {
-        e: float(result.curve(tylenol, kind, e)[-1] - result.curve(tylenol, kind, e)[0]) for e in ("afraid", "calm")
-    }
-    print(f"{kind:<7} afraid {change['afraid']:+.3f}   calm {change['calm']:+.3f}")
+result.to_frame().query("panel == 'tylenol'").round(3)[
+    ["kind", "emotion", "expected", "change"]
+]
 
 # %% [markdown]
 # > **You should see** the middle plot do what the paper says of numbers: `afraid` rises, `calm` falls. And the left plot, with the numbers, not:
@@ -99,6 +85,8 @@ result.plot("ladder")
 # `afraid`, `calm`, `sad`, `happy`, 2,000 times, and count the right signs each time.
 
 # %%
+from emokit import plots
+
 panels, ladders = result.signs("panel"), result.signs("ladder")
 print("numbers:", panels)
 print("words:  ", ladders)
@@ -111,7 +99,10 @@ plots.null_histogram(
 
 # %%
 plots.null_histogram(
-    ladders.null, ladders.right, xlabel="signs right, of 12", title="Words: the observed count lies at the edge of it"
+    ladders.null,
+    ladders.right,
+    xlabel="signs right, of 12",
+    title="Words: the observed count lies at the edge of it",
 )
 
 # %% [markdown]
@@ -124,7 +115,7 @@ plots.null_histogram(
 
 # %%
 print("verdict:", result.verdict)
-print(result.why)
+print(result.why.replace("; ", "\n"))
 
 # %% [markdown]
 # ## Would another block have said otherwise?
@@ -133,10 +124,23 @@ print(result.why)
 
 # %%
 blocks = result.by_block()
-print("blocks where the numbers' signs have p <= 0.05:", int((blocks["panel p"] <= 0.05).sum()), "of", len(blocks))
-print("blocks where the words' signs have p <= 0.05:  ", int((blocks["ladder p"] <= 0.05).sum()), "of", len(blocks))
+print(
+    "blocks where the numbers' signs have p <= 0.05:",
+    int((blocks["panel p"] <= 0.05).sum()),
+    "of",
+    len(blocks),
+)
+print(
+    "blocks where the words' signs have p <= 0.05:  ",
+    int((blocks["ladder p"] <= 0.05).sum()),
+    "of",
+    len(blocks),
+)
 plots.signs_by_block(
-    {"numbers": blocks["panel signs"].to_numpy(), "words": blocks["ladder signs"].to_numpy()},
+    {
+        "numbers": blocks["panel signs"].to_numpy(),
+        "words": blocks["ladder signs"].to_numpy(),
+    },
     total=12,
     chosen=result.block,
     title="Signs right at every block",
@@ -163,7 +167,8 @@ own.to_frame().round(3)[["kind", "emotion", "expected", "first", "last", "change
 # * In SmolLM2-135M the score of `afraid` at the readout follows danger told in *words*.
 # * Danger told in *numbers* leaves the twelve signs where permuted labels put them; the verdict above says so by a rule fixed in advance.
 # * Why may that be? To feel the difference between 1000 and 8000 mg one must know what a dose is, and a model of 135 million parameters splits
-#   "8000" into four digits and has read little pharmacology. Measured elsewhere with the same panels: nothing at 0.5 billion parameters, all twelve signs at 1.5 billion.
+#   "8000" into four digits and has read little pharmacology. The paper finds the effect in Claude Sonnet 4.5; at what size it begins is the
+#   question of notebook 10.
 #
 # ## What this does not show
 #

@@ -23,7 +23,12 @@ vectors
 # %% tags=["nbval-ignore-output"]
 for strengths in ({}, {"happy": 0.3}, {"sad": 0.3}):
     with emokit.steer(model, vectors, strengths):
-        print(strengths, "->", model.generate("Tell me about your day.", max_new_tokens=40), end="\n\n")
+        print(
+            strengths,
+            "->",
+            model.generate("Tell me about your day.", max_new_tokens=40),
+            end="\n\n",
+        )
 
 # %% [markdown]
 # ## What steering does
@@ -36,10 +41,19 @@ for strengths in ({}, {"happy": 0.3}, {"sad": 0.3}):
 # %%
 plain = model.generate("Tell me about your day.", max_new_tokens=20)
 with emokit.steer(model, vectors, {"happy": 0}):
-    print("strength 0 is no steering:", model.generate("Tell me about your day.", max_new_tokens=20) == plain)
+    print(
+        "strength 0 is no steering:",
+        model.generate("Tell me about your day.", max_new_tokens=20) == plain,
+    )
 with emokit.steer(model, vectors, {"happy": 0.4}):
-    print("strength 0.4 changes the reply:", model.generate("Tell me about your day.", max_new_tokens=20) != plain)
-print("afterwards all is as before:", model.generate("Tell me about your day.", max_new_tokens=20) == plain)
+    print(
+        "strength 0.4 changes the reply:",
+        model.generate("Tell me about your day.", max_new_tokens=20) != plain,
+    )
+print(
+    "afterwards all is as before:",
+    model.generate("Tell me about your day.", max_new_tokens=20) == plain,
+)
 
 # %% [markdown]
 # ## Measure it
@@ -49,7 +63,7 @@ print("afterwards all is as before:", model.generate("Tell me about your day.", 
 
 # %%
 import numpy as np
-
+import pandas as pd
 from emokit import plots
 
 emotions = ["happy", "sad", "angry", "afraid"]
@@ -65,8 +79,10 @@ def gains(strengths):
 table = np.stack([gains({e: 0.25}) for e in emotions])  # [steered towards, word]
 own = np.diag(table)
 others = np.array([np.delete(table[:, i], i).mean() for i in range(4)])
-for e, o, r in zip(emotions, own, others):
-    print(f"{e:<7} its own word {o:+.1f} nats   under the other three directions {r:+.1f}   difference {o - r:+.1f}")
+pd.DataFrame(
+    {"own direction": own, "the other three": others, "difference": own - others},
+    index=words,
+).round(1)
 
 # %% [markdown]
 # A factor of $e$ per nat: a difference of 2 nats makes the word more than 7 times as likely as under the other directions.
@@ -77,12 +93,18 @@ for e, o, r in zip(emotions, own, others):
 # dimensions). How far do they move the same words?
 
 # %%
-null = np.stack([gains({vectors.random(seed): 0.25}) for seed in range(40)])  # [random directions, word]
-beaten = [(float((null[:, i] < own[i]).mean())) for i in range(4)]
-for e, o, i in zip(emotions, own, range(4)):
-    print(
-        f"{e:<7} own direction {o:+.1f}   random: median {np.median(null[:, i]):+.1f}, 95 % below {np.quantile(null[:, i], 0.95):+.1f}   beats {beaten[i]:.0%} of random"
-    )
+null = np.stack(
+    [gains({vectors.random(seed): 0.25}) for seed in range(40)]
+)  # [random directions, word]
+pd.DataFrame(
+    {
+        "own direction": own,
+        "random, median": np.median(null, axis=0),
+        "random, 95 % below": np.quantile(null, 0.95, axis=0),
+        "share of random beaten": (null < own).mean(0),
+    },
+    index=words,
+).round(2)
 
 # %%
 plots.gain_against_null(
@@ -99,8 +121,12 @@ plots.gain_against_null(
 # %%
 rng = np.random.default_rng(0)
 joint = np.stack([null[rng.integers(len(null), size=10_000), i] for i in range(4)]).mean(0)
-print(f"own directions: {own.mean():+.2f} nats on average; random directions: {joint.mean():+.2f}")
-print(f"random directions gain as much or more in {(joint >= own.mean()).mean():.1%} of draws")
+print(
+    f"own directions: {own.mean():+.2f} nats on average; random directions: {joint.mean():+.2f}"
+)
+print(
+    f"random directions gain as much or more in {(joint >= own.mean()).mean():.1%} of draws"
+)
 
 # %% [markdown]
 # > **You should see** each orange mark above most of its grey dots, and their average far beyond what random directions reach. A mark in the middle of its dots would mean: we can push the model, but not *towards* anything.
@@ -111,7 +137,10 @@ print(f"random directions gain as much or more in {(joint >= own.mean()).mean():
 # Before we admire a direction, what does a plain sentence do? Put "He is very happy." before "He feels".
 
 # %%
-asked = [float(model.logprobs(f"He is very {e}. He feels", [f" {e}"])[0] - base[i]) for i, e in enumerate(emotions)]
+asked = [
+    float(model.logprobs(f"He is very {e}. He feels", [f" {e}"])[0] - base[i])
+    for i, e in enumerate(emotions)
+]
 plots.bars(
     emotions,
     {"steering 0.25": own.tolist(), "just saying so": asked},
@@ -125,19 +154,30 @@ plots.bars(
 #
 # ## How strong is too strong?
 #
-# One batch, five strengths, the unsteered reply among them. Everything else is the same.
+# One batch, six strengths, the unsteered reply among them. Everything else is the same.
 
 # %% tags=["nbval-ignore-output"]
-emokit.sweep(model, vectors, "Tell me about your day.", "happy", [-0.6, -0.3, 0.3, 0.6], max_new_tokens=40)
+emokit.sweep(
+    model,
+    vectors,
+    "Tell me about your day.",
+    "happy",
+    [-0.8, -0.4, 0.4, 0.8, 1.2],
+    max_new_tokens=40,
+)
 
 # %% [markdown]
 # How odd is the steered text to the *unsteered* model? Its mean log-probability per token says it:
 
 # %%
 strengths = [0, 0.15, 0.3, 0.45, 0.6, 0.9]
-replies = emokit.sweep(model, vectors, "Tell me about your day.", "happy", strengths, max_new_tokens=30).replies
+replies = emokit.sweep(
+    model, vectors, "Tell me about your day.", "happy", strengths, max_new_tokens=30
+).replies
 prompt = model.prompt("Tell me about your day.")
-oddness = [-model.logprobs(prompt, [r])[0] / len(model.tokenizer(r)["input_ids"]) for r in replies]
+oddness = [
+    -model.logprobs(prompt, [r])[0] / len(model.tokenizer(r)["input_ids"]) for r in replies
+]
 print("odder at 0.9 than unsteered:", oddness[-1] > oddness[0])
 plots.line(
     strengths,
@@ -155,7 +195,9 @@ plots.line(
 # Move the sliders. **Write down a guess first**: what will `sad` at +0.3 do to the reply, what at -0.3? Tick the box for the control: a random direction of the same size.
 
 # %% tags=["nbval-ignore-output"]
-board = emokit.widgets.SteeringConsole(model, vectors, emotions=["happy", "calm", "sad", "angry"])
+board = emokit.widgets.SteeringConsole(
+    model, vectors, emotions=["happy", "calm", "sad", "angry"]
+)
 board.control.value = True
 board.set(happy=0.3)
 board.wait()
@@ -167,7 +209,10 @@ board
 # %%
 board.set(happy=0.0)
 board.wait()
-print("at zero, steered and unsteered agree:", board.replies["steered"] == board.replies["unsteered"])
+print(
+    "at zero, steered and unsteered agree:",
+    board.replies["steered"] == board.replies["unsteered"],
+)
 
 # %% [markdown]
 # ## What you showed
@@ -179,7 +224,7 @@ print("at zero, steered and unsteered agree:", board.replies["steered"] == board
 # ## What this does not show
 #
 # * Four words after two are a narrow test. Whether whole replies change as a reader would say needs more prompts, and readers.
-# * One model, one block, one seedless decoding.
+# * One model, one block, and always the most likely next token.
 # * A steered model writes about feelings; nothing here says that it has any.
 #
 # **Further**: the paper steered Claude's behaviour, not only its words ([arXiv 2604.07729](https://arxiv.org/abs/2604.07729)) · AxBench found prompting to beat steering methods ([arXiv 2501.17148](https://arxiv.org/abs/2501.17148)).
