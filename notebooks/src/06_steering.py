@@ -213,6 +213,9 @@ print(
     "at zero, steered and unsteered agree:",
     board.replies["steered"] == board.replies["unsteered"],
 )
+board.set(happy=0.3)
+board.wait()
+print("at 0.3 they differ:", board.replies["steered"] != board.replies["unsteered"])
 
 # %% [markdown]
 # ## What you showed
