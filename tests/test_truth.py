@@ -1,6 +1,8 @@
 """What must hold on the real SmolLM2-135M with the shipped corpus. Bounds leave room for other machines' rounding."""
 
+import re
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -125,3 +127,14 @@ def test_everything_works_with_sockets_blocked(smol, smol_vectors, monkeypatch):
     assert emokit.read(model, vectors, "The phone rang at 3 a.m.")._repr_png_()
     with emokit.steer(model, vectors, {"calm": 0.2}):
         assert model.generate("Hello", max_new_tokens=3)
+
+
+def test_the_readme_says_what_comes_out(smol_vectors, capsys):
+    """The first code block is run and printed lines compared, but for the generated text, which other CPUs may round apart."""
+    readme = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
+    code, shown = re.search(r"```python\n(.*?)```\n\n```text\n(.*?)```", readme, re.S).groups()
+    exec(code, {})
+    printed = capsys.readouterr().out.splitlines()
+    shown = shown.splitlines()
+    assert [printed[0], printed[1], printed[-1]] == [shown[0], shown[1], shown[-1]]
+    assert len(code.strip().splitlines()) - code.count("\n\n") - 1 == 8
