@@ -19,12 +19,8 @@ stories
 # Read these four. Which emotion is each about? Decide before you run the cell below it.
 
 # %%
-four = [
-    s
-    for s in stories
-    if s.topic == "a shared kitchen"
-    and s.emotion in ("grateful", "jealous", "relieved", "lonely")
-]
+chosen = ("grateful", "jealous", "relieved", "lonely")
+four = [s for s in stories if s.topic == "a shared kitchen" and s.emotion in chosen]
 for story in four:
     print(story.text, end="\n\n")
 
@@ -40,9 +36,8 @@ for story in four:
 # A **story** is a short text with an `emotion` and a `topic`. There are 24 emotions and 16 topics, and every pair has one story.
 
 # %%
-stories.to_frame().groupby("topic", sort=False).text.first().str.slice(0, 70).to_frame(
-    "how a story of each topic begins"
-)
+table = stories.to_frame().query("emotion == 'hopeful'")
+table.assign(text=table["text"].str.slice(0, 60) + " ...").set_index("topic")
 
 # %% [markdown]
 # Every story holds the same four things, whatever its emotion:
@@ -81,23 +76,12 @@ stories.neutral[0].text
 # %%
 from emokit.stories import Story, StorySet
 
-bad = StorySet(
-    (
-        Story(
-            "sad", "a bus", "Nora sat down sadly. Her heart sank. Nobody spoke on the bus."
-        ),
-        Story(
-            "sad",
-            "a shop",
-            "Omar closed the shop. His heart sank, and nobody spoke to him at all.",
-        ),
-        Story(
-            "sad",
-            "a beach",
-            "At the beach Priya's heart sank. The sun went down and nobody spoke to her.",
-        ),
-    )
-)
+texts = [
+    "Nora sat down sadly. Her heart sank. Nobody spoke on the bus.",
+    "Omar closed the shop. His heart sank, and nobody spoke to him at all.",
+    "At the beach Priya's heart sank. The sun went down and nobody spoke to her.",
+]
+bad = StorySet(tuple(Story("sad", f"topic {i}", text) for i, text in enumerate(texts)))
 for finding in bad.lint():
     print(finding)
 
@@ -117,33 +101,19 @@ stories.lint()
 # %%
 import numpy as np
 from sklearn.feature_extraction.text import TfidfVectorizer
+from emokit import selection
 
-labels = np.array([s.emotion for s in stories])
-topics = np.array([s.topic for s in stories])
-counts = (
-    TfidfVectorizer(sublinear_tf=True).fit_transform([s.text for s in stories]).toarray()
-)
+counts = TfidfVectorizer(sublinear_tf=True).fit_transform([s.text for s in stories]).toarray()
+labels = selection.codes([s.emotion for s in stories])  # 0 ... 23
+topics = selection.codes([s.topic for s in stories])    # 0 ... 15
+nothing = np.empty((0, counts.shape[1]))                # notebook 02 will remove something here
 
-
-def accuracy(labels):
-    hits = []
-    for topic in stories.topics:
-        test = topics == topic
-        centres = np.stack(
-            [counts[~test & (labels == e)].mean(0) for e in stories.emotions]
-        )
-        centres -= centres.mean(0)
-        guess = (
-            counts[test] @ (centres / np.linalg.norm(centres, axis=1, keepdims=True)).T
-        ).argmax(1)
-        hits.extend(np.array(stories.emotions)[guess] == labels[test])
-    return float(np.mean(hits))
-
-
-words_alone = accuracy(labels)
+words_alone = selection.heldout(counts, labels, topics, nothing)
 print(f"bag of words on topics it has not seen: {words_alone:.2f}   chance: {1 / 24:.2f}")
 
 # %% [markdown]
+# `selection.heldout` is the test that the directions of notebook 02 will have to pass, too.
+#
 # And the **control**: the same procedure with the labels shuffled within each topic. If this were far above chance, our test itself would leak.
 
 # %%
@@ -151,12 +121,10 @@ rng = np.random.default_rng(0)
 shuffled = []
 for _ in range(20):
     permuted = labels.copy()
-    for topic in stories.topics:
+    for topic in range(16):
         permuted[topics == topic] = rng.permutation(labels[topics == topic])
-    shuffled.append(accuracy(permuted))
-print(
-    f"shuffled labels: {np.mean(shuffled):.2f} on average, {max(shuffled):.2f} at most in 20 shufflings"
-)
+    shuffled.append(selection.heldout(counts, permuted, topics, nothing))
+print(f"labels shuffled 20 times: {np.mean(shuffled):.2f} on average, {max(shuffled):.2f} at most")
 print("words alone beat every shuffling:", words_alone > max(shuffled))
 
 # %%
@@ -176,11 +144,8 @@ plots.bars(
 # Change the text until nothing is found. (With one story only, `lint` looks for the emotion's words; with a whole set, for repetition too.)
 
 # %%
-mine = Story(
-    "relieved",
-    "a lost key",
-    "What a relief, thought Ama, when the key turned up in her other coat.",
-)
+text = "What a relief, thought Ama, when the key turned up in her other coat."
+mine = Story("relieved", "a lost key", text)
 [str(finding) for finding in StorySet((mine,)).lint()]
 
 # %% [markdown]

@@ -42,9 +42,7 @@ ids = model.encode(stories[0].text)
 states = activations.token_states(model, ids, [15])[:, 0]  # [tokens, 576]
 norms = np.linalg.norm(states, axis=1)
 print("norm at token 0, and at the next five:", norms[:6].round().astype(int).tolist())
-print(
-    "token 0 is more than 50 times the median:", bool(norms[0] > 50 * np.median(norms[1:]))
-)
+print("more than 50 times the median:", bool(norms[0] > 50 * np.median(norms[1:])))
 
 # %% [markdown]
 # Token 0 is a known oddity of transformers: an *attention sink* with a giant norm, whatever the word. A mean with it measures how long the
@@ -57,9 +55,8 @@ print(
 # "Afraid minus the average emotion". Then the main components of the *neutral* stories are taken out, and the rest is scaled to length 1.
 
 # %%
-means = activations.story_means(model, [s.text for s in stories])[
-    :, vectors.best_block
-]  # [384, 576]
+means = activations.story_means(model, [s.text for s in stories])  # [384, 30, 576]
+means = means[:, vectors.best_block]                               # [384, 576]
 labels = np.array([s.emotion for s in stories])
 centres = np.stack([means[labels == e].mean(0) for e in stories.emotions])  # [24, 576]
 raw = centres - centres.mean(0)
@@ -91,10 +88,9 @@ result
 
 # %%
 at_best = result.accuracy[result.best_block]
-print(
-    f"block {result.best_block}: {at_best:.2f}   bag of embeddings: {result.embeddings:.2f}   chance: {result.chance:.2f}"
-)
-print(f"95 % interval over topics: {result.interval[0]:.2f} to {result.interval[1]:.2f}")
+print(f"block {result.best_block}: {at_best:.2f}, 95 % interval over topics", end=" ")
+print(f"{result.interval[0]:.2f} to {result.interval[1]:.2f}")
+print(f"bag of embeddings: {result.embeddings:.2f}, chance: {result.chance:.2f}")
 print("better than the words alone:", bool(result.interval[0] > result.embeddings))
 print("better than every shuffling:", bool(at_best > result.null.max()))
 
@@ -109,25 +105,24 @@ print("better than every shuffling:", bool(at_best > result.null.max()))
 
 # %%
 messages = emokit.load_messages()
-scores = np.stack(
-    [emokit.read(model, vectors, m.text).scores.mean(0) for m in messages]
-)  # [96, 24]
+readings = [emokit.read(model, vectors, m.text) for m in messages]
+scores = np.stack([r.scores.mean(0) for r in readings])  # [96, 24]
 centred = scores - scores.mean(0)
 own = np.array([vectors.emotions.index(m.emotion) for m in messages])
-rank = (centred > centred[np.arange(len(own)), own][:, None]).sum(1)
-print(
-    f"own emotion first: {(rank == 0).mean():.2f}   among the first three: {(rank < 3).mean():.2f}   chance: {1 / 24:.2f} and {3 / 24:.2f}"
-)
+
+
+def ranks(labels):
+    """How many emotions score higher than the label's."""
+    return (centred > centred[np.arange(96), labels][:, None]).sum(1)
+
+
+print(f"own emotion first: {(ranks(own) == 0).mean():.2f}, by chance {1 / 24:.2f}")
+print(f"among the first three: {(ranks(own) < 3).mean():.2f}, by chance {3 / 24:.2f}")
 
 # %%
 rng = np.random.default_rng(0)
-null = [
-    np.mean([(centred > centred[np.arange(96), p][:, None]).sum(1) == 0])
-    for p in (rng.permutation(own) for _ in range(200))
-]
-print(
-    f"with the messages' labels shuffled: {np.mean(null):.2f} on average, {max(null):.2f} at most in 200 shufflings"
-)
+null = [(ranks(rng.permutation(own)) == 0).mean() for _ in range(200)]
+print(f"labels shuffled 200 times: {np.mean(null):.2f} on average, {max(null):.2f} at most")
 
 # %%
 confusion = np.zeros((24, 24))

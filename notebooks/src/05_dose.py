@@ -28,13 +28,10 @@ vectors
 from emokit import dose
 
 tylenol = dose.PANELS[0]
-reading = emokit.read(
-    model, vectors, [{"role": "user", "content": tylenol.sentences()[-1]}]
-)
+message = {"role": "user", "content": tylenol.sentences()[-1]}
+reading = emokit.read(model, vectors, [message])
 print(reading.text)
-print(
-    "readout:", repr(reading.tokens[reading.readout]), "- the last token before the reply"
-)
+print("readout:", repr(reading.tokens[reading.readout]))
 
 # %% [markdown]
 # In the paper (Claude Sonnet 4.5), the score of `afraid` there rises with every dose from 500 to 16000 mg, and `calm` falls. A model 1000 times
@@ -124,27 +121,11 @@ print(result.why.replace("; ", "\n"))
 
 # %%
 blocks = result.by_block()
-print(
-    "blocks where the numbers' signs have p <= 0.05:",
-    int((blocks["panel p"] <= 0.05).sum()),
-    "of",
-    len(blocks),
-)
-print(
-    "blocks where the words' signs have p <= 0.05:  ",
-    int((blocks["ladder p"] <= 0.05).sum()),
-    "of",
-    len(blocks),
-)
-plots.signs_by_block(
-    {
-        "numbers": blocks["panel signs"].to_numpy(),
-        "words": blocks["ladder signs"].to_numpy(),
-    },
-    total=12,
-    chosen=result.block,
-    title="Signs right at every block",
-)
+for name in ("panel", "ladder"):
+    few = (blocks[f"{name} p"] <= 0.05).sum()
+    print(f"{name} signs have p <= 0.05 at {few} of {len(blocks)} blocks")
+counts = {"numbers": blocks["panel signs"], "words": blocks["ladder signs"]}
+plots.signs_by_block(counts, total=12, chosen=result.block, title="Signs right at every block")
 
 # %% [markdown]
 # ## A panel of your own

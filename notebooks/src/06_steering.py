@@ -39,21 +39,15 @@ for strengths in ({}, {"happy": 0.3}, {"sad": 0.3}):
 # state it is added to. At 0 nothing happens, to the last bit, and outside the `with` the model is as before:
 
 # %%
+def reply(strengths):
+    with emokit.steer(model, vectors, strengths):
+        return model.generate("Tell me about your day.", max_new_tokens=20)
+
+
 plain = model.generate("Tell me about your day.", max_new_tokens=20)
-with emokit.steer(model, vectors, {"happy": 0}):
-    print(
-        "strength 0 is no steering:",
-        model.generate("Tell me about your day.", max_new_tokens=20) == plain,
-    )
-with emokit.steer(model, vectors, {"happy": 0.4}):
-    print(
-        "strength 0.4 changes the reply:",
-        model.generate("Tell me about your day.", max_new_tokens=20) != plain,
-    )
-print(
-    "afterwards all is as before:",
-    model.generate("Tell me about your day.", max_new_tokens=20) == plain,
-)
+print("strength 0 is no steering:", reply({"happy": 0}) == plain)
+print("strength 0.4 changes the reply:", reply({"happy": 0.4}) != plain)
+print("afterwards all is as before:", reply({}) == plain)
 
 # %% [markdown]
 # ## Measure it
@@ -75,14 +69,12 @@ def gains(strengths):
     with emokit.steer(model, vectors, strengths):
         return np.array(model.logprobs("He feels", words)) - base
 
-
+# %%
 table = np.stack([gains({e: 0.25}) for e in emotions])  # [steered towards, word]
 own = np.diag(table)
 others = np.array([np.delete(table[:, i], i).mean() for i in range(4)])
-pd.DataFrame(
-    {"own direction": own, "the other three": others, "difference": own - others},
-    index=words,
-).round(1)
+columns = {"own direction": own, "the other three": others, "difference": own - others}
+pd.DataFrame(columns, index=words).round(1)
 
 # %% [markdown]
 # A factor of $e$ per nat: a difference of 2 nats makes the word more than 7 times as likely as under the other directions.
@@ -93,18 +85,14 @@ pd.DataFrame(
 # dimensions). How far do they move the same words?
 
 # %%
-null = np.stack(
-    [gains({vectors.random(seed): 0.25}) for seed in range(40)]
-)  # [random directions, word]
-pd.DataFrame(
-    {
-        "own direction": own,
-        "random, median": np.median(null, axis=0),
-        "random, 95 % below": np.quantile(null, 0.95, axis=0),
-        "share of random beaten": (null < own).mean(0),
-    },
-    index=words,
-).round(2)
+null = np.stack([gains({vectors.random(seed): 0.25}) for seed in range(40)])  # [40, word]
+columns = {
+    "own direction": own,
+    "random, median": np.median(null, axis=0),
+    "random, 95 % below": np.quantile(null, 0.95, axis=0),
+    "share of random beaten": (null < own).mean(0),
+}
+pd.DataFrame(columns, index=words).round(2)
 
 # %%
 plots.gain_against_null(
@@ -120,13 +108,10 @@ plots.gain_against_null(
 
 # %%
 rng = np.random.default_rng(0)
-joint = np.stack([null[rng.integers(len(null), size=10_000), i] for i in range(4)]).mean(0)
-print(
-    f"own directions: {own.mean():+.2f} nats on average; random directions: {joint.mean():+.2f}"
-)
-print(
-    f"random directions gain as much or more in {(joint >= own.mean()).mean():.1%} of draws"
-)
+draws = [null[rng.integers(len(null), size=10_000), i] for i in range(4)]
+joint = np.mean(draws, axis=0)
+print(f"own directions: {own.mean():+.2f} nats on average; random ones: {joint.mean():+.2f}")
+print(f"random ones gain as much or more in {(joint >= own.mean()).mean():.1%} of draws")
 
 # %% [markdown]
 # > **You should see** each orange mark above most of its grey dots, and their average far beyond what random directions reach. A mark in the middle of its dots would mean: we can push the model, but not *towards* anything.
@@ -137,16 +122,12 @@ print(
 # Before we admire a direction, what does a plain sentence do? Put "He is very happy." before "He feels".
 
 # %%
-asked = [
-    float(model.logprobs(f"He is very {e}. He feels", [f" {e}"])[0] - base[i])
-    for i, e in enumerate(emotions)
-]
-plots.bars(
-    emotions,
-    {"steering 0.25": own.tolist(), "just saying so": asked},
-    ylabel="gain of the word, nats",
-    title="Saying it in the prompt is a strong rival",
-)
+asked = []
+for i, e in enumerate(emotions):
+    (value,) = model.logprobs(f"He is very {e}. He feels", [f" {e}"])
+    asked.append(value - base[i])
+gain = {"steering 0.25": own, "just saying so": asked}
+plots.bars(emotions, gain, ylabel="gain of the word, nats", title="Saying it in the prompt is a strong rival")
 
 # %% [markdown]
 # > **You should see** that words in the prompt do as much as steering, or more. Steering is not the way to get a happy text; it is a way to ask whether the
@@ -170,20 +151,15 @@ emokit.sweep(
 # How odd is the steered text to the *unsteered* model? Its mean log-probability per token says it:
 
 # %%
-strengths = [0, 0.15, 0.3, 0.45, 0.6, 0.9]
-replies = emokit.sweep(
-    model, vectors, "Tell me about your day.", "happy", strengths, max_new_tokens=30
-).replies
-prompt = model.prompt("Tell me about your day.")
-oddness = [
-    -model.logprobs(prompt, [r])[0] / len(model.tokenizer(r)["input_ids"]) for r in replies
-]
+question, strengths = "Tell me about your day.", [0, 0.15, 0.3, 0.45, 0.6, 0.9]
+replies = emokit.sweep(model, vectors, question, "happy", strengths, max_new_tokens=30).replies
+oddness = []
+for text in replies:
+    (value,) = model.logprobs(model.prompt(question), [text])
+    oddness.append(-value / len(model.encode(text)))
 print("odder at 0.9 than unsteered:", oddness[-1] > oddness[0])
 plots.line(
-    strengths,
-    oddness,
-    xlabel="strength of happy",
-    ylabel="nats per token, unsteered model",
+    strengths, oddness, xlabel="strength of happy", ylabel="nats per token, unsteered model",
     title="The price of steering: the text gets odder",
 )
 
