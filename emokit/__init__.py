@@ -25,7 +25,10 @@ _NAMES = {
     "sweep": "steering",
     "validate": "validation",
 }
-_MODULES = ("activations", "dose", "fetch", "plots", "selection", "stories", "widgets")
+_MODULES = (
+    "activations", "dose", "errors", "fetch", "lint", "models", "plots", "reading", "selection", "steering", "stories",
+    "validation", "vectors", "widgets",
+)  # fmt: skip
 __all__ = [*_NAMES, *_MODULES]
 
 

@@ -13,7 +13,8 @@ from tqdm.auto import tqdm
 
 from .errors import EmokitError
 from .files import cache_dir, replacing
-from .models import Model, hidden
+from .models import Model
+from .structure import hidden
 
 SKIP, SKIP_LONG, LONG = 5, 20, 80  # story means leave out the first 5 tokens, 20 in texts of more than 80 tokens
 TOKEN_BUDGET = {"cpu": 1024, "cuda": 16384}  # tokens of a batch, padding included
@@ -31,7 +32,8 @@ def story_means(model: Model, texts: Sequence[str], cache: bool = True) -> Array
 
     The first 5 tokens are left out, 20 in texts of more than 80: the first has up to 164 times the usual norm in
     SmolLM2, and the next few carry little emotion yet. Cached by model weights and tokens; a stop loses one batch.
-    Raises EmokitError for a text with no token left.
+    The cache does not see hooks of your own on `model.hf`: read with `cache=False` while they are there.
+    Raises EmokitError for a text with no token left, and for states that are NaN or infinite.
 
     >>> emokit.activations.story_means(model, ["The kettle boiled over and she laughed until she cried."]).shape
     (1, 30, 576)
@@ -56,15 +58,18 @@ def readouts(model: Model, prompts: Sequence[str], cache: bool = True) -> Array:
     return np.stack(pooled) if pooled else np.empty((0, model.n_blocks, model.width), np.float32)
 
 
-def token_states(model: Model, ids: Sequence[int], blocks: Sequence[int]) -> Array:
-    """Residual stream of every token of one text at some blocks: float32 [tokens, blocks, width]."""
+def token_states(model: Model, ids: Sequence[int], blocks: Sequence[int], readout: int | None = None) -> Array:
+    """Residual stream of every token of one text at some blocks: float32 [tokens, blocks, width].
+
+    `readout` is the last prompt token's index (the last token's, unless given), for `steer(positions=)`.
+    """
     found: dict[int, Array] = {}
 
     def keep(block: int, states: torch.Tensor) -> None:
         found[block] = states[0].float().cpu().numpy()
 
     batch = torch.tensor([list(ids)], device=model.device)
-    with model.lock:
+    with model.lock, model.replying(len(ids) - 1 if readout is None else readout):
         _forward(model, batch, torch.ones_like(batch), sorted(set(blocks)), keep)
     return np.stack([found[b] for b in blocks], axis=1)
 
@@ -95,8 +100,7 @@ def _checked(model: Model, text: str, least: int) -> list[int]:
             text,
             f"The first {least - 1} are left out of the mean; write more.",
         )
-    if model.context and len(ids) > model.context:
-        raise EmokitError(f"the text has {len(ids)} tokens, beyond the context of {model.context}", text, "Shorten it.")
+    model.check_length(ids, text)
     return ids
 
 
@@ -155,7 +159,15 @@ def _pool(model: Model, rows: list[list[int]], pooling: str) -> list[Array]:
         if pooling == "story":
             norms[:, block] = states.norm(dim=-1).cpu()
 
-    _forward(model, ids.to(model.device), mask.to(model.device), range(model.n_blocks), pool)
+    with model.replying(mask.sum(1) - 1):
+        _forward(model, ids.to(model.device), mask.to(model.device), range(model.n_blocks), pool)
+    if not torch.isfinite(out).all():
+        block = int((~torch.isfinite(out)).any(2).any(0).nonzero()[0])
+        raise EmokitError(
+            f"the model's states are NaN or infinite from block {block} on",
+            str(model),
+            "Load it with dtype=torch.float32.",
+        )
     if pooling != "story":
         return list(out.numpy())
     return [torch.cat([out[i], norms[i, :, 1 : len(row)]], 1).numpy() for i, row in enumerate(rows)]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import threading
 from collections.abc import Iterator, Sequence
@@ -11,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
 
 from . import fetch
 from .errors import EmokitError
+from .structure import find_blocks, find_norm, fingerprint, glance
 
 Message = dict[str, str]
 TURN_ENDS = ("<|im_end|>", "<end_of_turn>", "<|eot_id|>", "<|end|>", "<|endoftext|>", "</s>")
@@ -54,17 +53,18 @@ def load_model(
     try:
         with fetch.quiet():
             tokenizer = AutoTokenizer.from_pretrained(source, local_files_only=local)
-            hf: Any = AutoModelForCausalLM.from_pretrained(
+            loaded: Any = AutoModelForCausalLM.from_pretrained(
                 source, local_files_only=local, dtype=dtype or (torch.float32 if device == "cpu" else "auto")
             )
-    except Exception as error:  # hub, safetensors and config errors come in many types
+            hf = loaded.to(device)
+    except Exception as error:  # hub, safetensors, config and device errors come in many types
         first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise EmokitError(
             f"cannot load a model ({first})",
             chosen,
             f"Name a hub id, a save_pretrained folder or a .gguf file; leave it out for {fetch.NAME}.",
         ) from error
-    return Model(hf.to(device).eval(), tokenizer, path.stem if path.suffix == ".gguf" else chosen, blocks=blocks)
+    return Model(hf, tokenizer, path.stem if path.suffix == ".gguf" else chosen, blocks=blocks)
 
 
 class Model:
@@ -76,7 +76,7 @@ class Model:
     """
 
     def __init__(self, hf: Any, tokenizer: Any, name: str = "model", *, blocks: str | None = None) -> None:
-        self.hf = hf
+        self.hf = hf.eval()  # no dropout
         self.tokenizer = tokenizer
         self.name = Path(name).name if Path(name).is_dir() else name
         self.lock = threading.RLock()
@@ -85,9 +85,11 @@ class Model:
         self.n_blocks, self.width = len(self.blocks), int(config.hidden_size)
         self.context: int | None = getattr(config, "max_position_embeddings", None)
         self.steers: list[Any] = []  # the active steers, outermost first; steering.py keeps this
-        self.reply_from: int | None = None  # where the reply begins in the running forward pass, for steer(positions=)
-        self._fingerprint: tuple[tuple[int, ...], str] | None = None
-        self.norm = self._find_norm()
+        self.reply_from: int | torch.Tensor | None = (
+            None  # where the reply begins in the running forward pass, for steer(positions=)
+        )
+        self._fingerprint: tuple[str, str] | None = None
+        self.norm = find_norm(hf, self.blocks, self.name)
 
     def __repr__(self) -> str:
         dtype = str(self.dtype).removeprefix("torch.")
@@ -105,24 +107,11 @@ class Model:
 
     @property
     def fingerprint(self) -> str:
-        """Twelve digits that change with any weight: exact integer sums and samples of every parameter."""
-        parameters = list(self.hf.named_parameters())
-        versions = tuple(p._version for _, p in parameters) + tuple(p.data_ptr() for _, p in parameters)
-        if self._fingerprint is None or self._fingerprint[0] != versions:
-            digest = hashlib.sha256(self.hf.config.model_type.encode())
-            for name, parameter in parameters:
-                bits = parameter.detach().contiguous().view(_INTEGERS[parameter.element_size()]).flatten()
-                total = int(bits.sum(dtype=torch.int64))
-                sample = bits[:: max(1, bits.numel() // 64)].tolist()
-                digest.update(f"{name}{tuple(parameter.shape)}{parameter.dtype}{total}{sample}".encode())
-            self._fingerprint = versions, digest.hexdigest()[:12]
+        """Twelve digits that change with the config and the weights; kept while nothing seems to have changed them."""
+        state = glance(self.hf)
+        if self._fingerprint is None or self._fingerprint[0] != state:
+            self._fingerprint = state, fingerprint(self.hf)
         return self._fingerprint[1]
-
-    def block(self, block: int) -> int:
-        """Check a 0-based block number and return it; raises EmokitError outside 0 ... n_blocks - 1."""
-        if isinstance(block, bool) or not isinstance(block, int) or not 0 <= block < self.n_blocks:
-            raise EmokitError("unknown block", block, f"Blocks are 0 to {self.n_blocks - 1}.")
-        return block
 
     # prompts and tokens
 
@@ -145,8 +134,19 @@ class Model:
         return "\n\n".join(parts + (["Assistant:"] if reply else []))
 
     def encode(self, text: str) -> list[int]:
-        """Token ids of a text, with exactly one BOS where the tokenizer adds one."""
-        return self.tokenizer(text, add_special_tokens=self.adds_special(text))["input_ids"]
+        """Token ids of a text, with exactly one BOS where the tokenizer adds one, and never an EOS of its own accord."""
+        ids = self.tokenizer(text, add_special_tokens=self.adds_special(text))["input_ids"]
+        eos = self.tokenizer.eos_token_id
+        return ids[:-1] if ids and ids[-1] == eos and not text.endswith(self.tokenizer.eos_token) else ids
+
+    def check_length(self, ids: Sequence[int], text: Any, room: int = 0) -> None:
+        """Raise EmokitError for no tokens, or more than the context holds with `room` for further ones."""
+        if not ids:
+            raise EmokitError("the text is empty", text, "Give the model some text.")
+        if self.context and len(ids) + room > self.context:
+            raise EmokitError(
+                f"the text has {len(ids)} tokens, beyond the context of {self.context}", text, "Shorten it."
+            )
 
     def adds_special(self, text: str) -> bool:
         """Whether to let the tokenizer add its BOS to a text: not where the text already begins with it."""
@@ -190,7 +190,11 @@ class Model:
         A stream begun inside a `steer` has to be consumed inside it, and raises EmokitError elsewhere.
         """
         ids = self.encode(self.prompt(content))
-        return self._pieces(ids, max_new_tokens, temperature, seed, steers=list(self.steers))
+        return self._pieces(ids, max_new_tokens, temperature, seed, steers=self.own_steers())
+
+    def own_steers(self) -> list[Any]:
+        """The active steers of this thread, outermost first."""
+        return [steer for steer in list(self.steers) if steer.thread == threading.get_ident()]
 
     def _pieces(
         self, ids: list[int], limit: int, temperature: float, seed: int | None, steers: list[Any]
@@ -229,20 +233,14 @@ class Model:
         """
         from transformers import DynamicCache
 
-        if not ids:
-            raise EmokitError("the prompt is empty", "", "Give the model some text.")
+        self.check_length(ids, f"a prompt of {len(ids)} tokens", room=1)
         if limit < 1 or temperature < 0:
             raise EmokitError(
                 "cannot generate with max_new_tokens, temperature",
                 (limit, temperature),
                 "Use at least 1, and 0 or more.",
             )
-        if self.context and len(ids) + 1 > self.context:
-            raise EmokitError(
-                "the prompt is longer than the context", len(ids), f"Use at most {self.context - 1} tokens."
-            )
-        steers = self.steers if steers is None else steers
-        begun = list(steers)
+        begun = self.own_steers() if steers is None else steers
         draws = [_generator(seed) for _ in range(rows)] if temperature else []
         cache = DynamicCache(config=self.hf.config)
         step, reply_from = torch.tensor([ids] * rows, device=self.device), len(ids) - 1
@@ -277,9 +275,9 @@ class Model:
         return logits
 
     @contextmanager
-    def replying(self, start: int | None) -> Iterator[None]:
+    def replying(self, start: int | torch.Tensor | None) -> Iterator[None]:
         """Tell positional steering where in the coming forward pass the reply begins: the last prompt token's index,
-        since that token brings forth the first of the reply; -1 when the prompt is past."""
+        since that token brings forth the first of the reply (a tensor: one index a row); -1 when the prompt is past."""
         self.reply_from, before = start, self.reply_from
         try:
             yield
@@ -295,8 +293,7 @@ class Model:
         """
         text = prompt if isinstance(prompt, str) else self.prompt(prompt)
         ids = self.encode(text)
-        if not ids:
-            raise EmokitError("the prompt is empty", prompt, "Give the model some text.")
+        self.check_length(ids, prompt)
         rows = []
         for continuation in continuations:
             whole = self.encode(text + continuation)
@@ -307,6 +304,7 @@ class Model:
             )
             if not tail:
                 raise EmokitError("the continuation has no token", continuation, "Give it some text.")
+            self.check_length([*ids, *tail], text + continuation)
             rows.append(tail)
         if not rows:
             return []
@@ -326,60 +324,6 @@ class Model:
             )
             chances = logits[:, -longest - 1 : -1].float().log_softmax(-1).cpu()
         return [float(chances[i, range(len(tail)), tail].sum()) for i, tail in enumerate(rows)]
-
-    # structure
-
-    def _find_norm(self) -> nn.Module:
-        """The norm behind the last block; checks that norm and head lead to the model's own most likely tokens."""
-        parent = next(m for m in self.hf.modules() if any(child is self.blocks for child in m.children()))
-        seen: dict[str, Any] = {}
-
-        def last(_m: nn.Module, _i: Any, output: Any) -> None:
-            seen["last"] = hidden(output)
-
-        def after(module: nn.Module, inputs: Any, output: Any) -> None:
-            if "last" in seen and "norm" not in seen and inputs and inputs[0] is seen["last"]:
-                seen["norm"] = module
-
-        handles = [self.blocks[-1].register_forward_hook(last)]
-        handles += [m.register_forward_hook(after) for m in parent.children() if m is not self.blocks]
-        try:
-            with torch.inference_mode():
-                ids = torch.arange(min(8, self.hf.config.get_text_config().vocab_size), device=self.device)[None]
-                logits = self.hf(input_ids=ids, use_cache=False).logits
-                norm = seen.get("norm", nn.Identity())
-                again = self.hf.get_output_embeddings()(norm(seen["last"]))
-        finally:
-            for handle in handles:
-                handle.remove()
-        if not torch.equal(logits.argmax(-1).cpu(), again.argmax(-1).cpu()):
-            raise EmokitError(
-                "head(norm(last block)) is not the model's own output",
-                self.name,
-                "Name the decoder layers with load_model(blocks=).",
-            )
-        return norm
-
-
-_INTEGERS = {1: torch.int8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
-
-
-def find_blocks(hf: nn.Module, count: int, name: str | None = None) -> nn.ModuleList:
-    """The decoder layers: the one ModuleList as long as `config.num_hidden_layers`, or the one called `name`."""
-    lists = {n: m for n, m in hf.named_modules() if isinstance(m, nn.ModuleList)}
-    found = [name] if name is not None else [n for n, m in lists.items() if len(m) == count]
-    if len(found) != 1 or found[0] not in lists or len(lists[found[0]]) != count:
-        known = ", ".join(f"{n} ({len(m)})" for n, m in lists.items()) or "none"
-        raise EmokitError(
-            f"cannot tell which modules are the {count} decoder layers", name or found,
-            f"Name them with load_model(blocks=); the model's lists: {known}.",
-        )  # fmt: skip
-    return lists[found[0]]
-
-
-def hidden(output: Any) -> torch.Tensor:
-    """The hidden states of a block's output, which is a tensor or a tuple that begins with it."""
-    return output if isinstance(output, torch.Tensor) else output[0]
 
 
 def _messages(content: str | Sequence[Message]) -> list[Message]:

@@ -37,11 +37,11 @@ def read(
     text, before_reply = (content, len(content)) if isinstance(content, str) else _chat(model, content)
     encoded = model.tokenizer(text, add_special_tokens=model.adds_special(text), return_offsets_mapping=True)
     ids, offsets = encoded["input_ids"], encoded["offset_mapping"]
-    if not ids or not text:
-        raise EmokitError("the text is empty", content, "Give some text to read.")
-    if model.context and len(ids) > model.context:
-        raise EmokitError(f"the text has {len(ids)} tokens, beyond the context of {model.context}", text, "Shorten it.")
-    states = activations.token_states(model, ids, [block])[:, 0] - vectors.mean[block]
+    model.check_length(ids if text else [], content)
+    ids = ids[: len(model.encode(text))]  # without an EOS that the tokenizer adds
+    offsets = offsets[: len(ids)]
+    readout = max((i for i, (start, end) in enumerate(offsets) if start < before_reply and end > start), default=0)
+    states = activations.token_states(model, ids, [block], readout)[:, 0] - vectors.mean[block]
     lengths = np.linalg.norm(states, axis=1, keepdims=True)
     cosines = np.divide(states, lengths, out=np.zeros_like(states), where=lengths > 0) @ vectors.at(block).T
     groups, ends = _whole_tokens(offsets, text)
@@ -59,11 +59,17 @@ def read(
 def _chat(model: Model, messages: Sequence[Message]) -> tuple[str, int]:
     """The conversation as the model sees it, and how many of its characters come before the last reply."""
     last = messages[-1] if messages else {}
-    if isinstance(last, dict) and last.get("role") == "assistant" and len(messages) > 1:
-        text = model.prompt(messages, reply=False)
-        return text, text.rindex(str(last.get("content", "")).strip())
-    text = model.prompt(messages)
-    return text, len(text)
+    if not isinstance(last, dict) or last.get("role") != "assistant" or len(messages) < 2:
+        text = model.prompt(messages)
+        return text, len(text)
+    text, head = model.prompt(messages, reply=False), model.prompt(messages[:-1])
+    if not text.startswith(head):  # the template writes the reply's turn otherwise once it is there
+        head = text[: max(0, text.rfind(str(last.get("content", "")).strip()))]
+    if not head:
+        raise EmokitError(
+            "cannot tell where the reply begins in the chat template's text", text, "Leave the reply out."
+        )
+    return text, len(head)
 
 
 def _whole_tokens(offsets: Sequence[tuple[int, int]], text: str) -> tuple[list[list[int]], list[int]]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import threading
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
@@ -11,11 +12,14 @@ import numpy as np
 import torch
 
 from .errors import EmokitError
-from .models import Message, Model, hidden
+from .models import Message, Model
+from .structure import hidden
 from .vectors import Direction, EmotionVectors
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from .plots import Figure
 
 Positions = Literal["all", "prompt", "reply"]
 Strengths = Mapping[str | Direction, float | Sequence[float]]
@@ -69,8 +73,11 @@ class Steer:
     ) -> None:
         if positions not in ("all", "prompt", "reply"):
             raise EmokitError("unknown positions", positions, 'Use "all", "prompt" or "reply".')
-        chosen = [blocks] if blocks is None or isinstance(blocks, int) else list(blocks)
+        if not isinstance(strengths, Mapping):
+            raise EmokitError("strengths that are no dictionary", strengths, 'Use for example {"calm": 0.2}.')
+        chosen = list(blocks) if isinstance(blocks, Iterable) else [blocks]
         self.model, self.positions, self.fired = model, positions, 0
+        self.thread = threading.get_ident()
         self.blocks = sorted({vectors.block(block) for block in chosen})
         if not self.blocks:
             raise EmokitError("no block to steer", blocks, f"Blocks are 0 to {model.n_blocks - 1}.")
@@ -105,9 +112,10 @@ class Steer:
         start = self.model.reply_from
         if start is None:  # a raw call of model.hf: one token is a decoding step, more are a prompt
             start = length - 1 if length > 1 else -1
-        at = torch.arange(length, device=states.device)
-        chosen = at >= start if self.positions == "reply" else at <= start
-        return chosen.to(states.dtype)[None, :, None]
+        at = torch.arange(length, device=states.device)[None]
+        starts = torch.as_tensor(start, device=states.device).reshape(-1, 1)  # one for all rows, or one a row
+        chosen = at >= starts if self.positions == "reply" else at <= starts
+        return chosen.to(states.dtype)[:, :, None]
 
 
 def _added(vectors: EmotionVectors, strengths: Strengths) -> np.ndarray:
@@ -137,7 +145,7 @@ def _values(strength: float | Sequence[float]) -> np.ndarray:
     return values
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Sweep:
     """Replies to one prompt at several strengths of one emotion; the unsteered one has strength 0."""
 
@@ -152,6 +160,16 @@ class Sweep:
         import pandas as pd
 
         return pd.DataFrame({"strength": self.strengths, "reply": self.replies})
+
+    def __repr__(self) -> str:
+        return f"Sweep({self.emotion} at block {self.block}: {', '.join(f'{s:+.2f}' for s in self.strengths)})"
+
+    def plot(self) -> Figure:
+        """The replies side by side."""
+        from . import plots
+
+        columns = {f"{self.emotion} {s:+.2f}": reply for s, reply in zip(self.strengths, self.replies, strict=True)}
+        return plots.text_columns(columns)
 
     def _repr_html_(self) -> str:
         from html import escape

@@ -5,7 +5,7 @@ from torch import nn
 
 import emokit
 from emokit import EmokitError
-from emokit.models import find_blocks
+from emokit.structure import find_blocks
 
 CHAT = [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Yo"}, {"role": "user", "content": "So?"}]
 

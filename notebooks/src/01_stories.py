@@ -101,6 +101,7 @@ stories.lint()
 # %%
 import numpy as np
 from sklearn.feature_extraction.text import TfidfVectorizer
+
 from emokit import selection
 
 counts = TfidfVectorizer(sublinear_tf=True).fit_transform([s.text for s in stories]).toarray()

@@ -36,6 +36,7 @@ emokit.read(model, vectors, "The printer jammed again, for the ninth time today.
 
 # %%
 import numpy as np
+
 from emokit import activations, plots
 
 ids = model.encode(stories[0].text)

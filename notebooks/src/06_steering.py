@@ -58,6 +58,7 @@ print("afterwards all is as before:", reply({}) == plain)
 # %%
 import numpy as np
 import pandas as pd
+
 from emokit import plots
 
 emotions = ["happy", "sad", "angry", "afraid"]
