@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +12,7 @@ from scipy.stats import spearmanr
 from . import activations
 from .errors import EmokitError
 from .models import Model
+from .panels import PANELS, Panel
 from .vectors import EmotionVectors
 
 if TYPE_CHECKING:
@@ -20,139 +21,8 @@ if TYPE_CHECKING:
     from .plots import Figure
 
 Array = np.ndarray
-Value = int | float | str
 PERMUTATIONS = 2000
 ALPHA = 0.05
-
-
-@dataclass(frozen=True)
-class Panel:
-    """A sentence template with `{X}`, the values put into it, and the emotions expected to go "up" or "down".
-
-    `ladder` is the positive control: the sentence with severities in words, mildest first, and the same expectations.
-    `twin` is the negative control: a template for the same values in a harmless sentence.
-
-    >>> Panel("I just ran {X} km.", [1, 5, 10, 42], expect={"proud": "up"})
-    """
-
-    template: str
-    values: Sequence[Value]
-    expect: Mapping[str, str] = field(default_factory=dict)
-    twin: str | None = None
-    ladder: Sequence[str] | None = None
-    name: str = ""
-    note: str = ""
-
-    def __post_init__(self) -> None:
-        for template in (self.template, self.twin):
-            if template is not None and "{X}" not in template:
-                raise EmokitError("a template without {X}", template, "Write {X} where the value goes.")
-        if len(self.values) < 2:
-            raise EmokitError("a panel with fewer than two values", list(self.values), "Give at least two.")
-        if self.ladder is not None and len(self.ladder) < 2:
-            raise EmokitError("a ladder with fewer than two rungs", list(self.ladder), "Give at least two sentences.")
-        for emotion, way in self.expect.items():
-            if way not in ("up", "down"):
-                raise EmokitError("an expectation that is neither up nor down", {emotion: way}, 'Use "up" or "down".')
-
-    def sentences(self) -> list[str]:
-        """The template with each value."""
-        return [self.template.replace("{X}", str(v)) for v in self.values]
-
-    def twins(self) -> list[str]:
-        """The twin with each value; none without a twin."""
-        return [self.twin.replace("{X}", str(v)) for v in self.values] if self.twin else []
-
-    @property
-    def title(self) -> str:
-        """The name, or the template."""
-        return self.name or self.template
-
-
-# The six panels, their values and expected directions: "Emotion Concepts and their Function in a Large Language Model",
-# Figure 3. The ladders and twins are emokit's own. "runway" leaves "sad" out: it is flat in the paper's own figure.
-PANELS = (
-    Panel(
-        "I just took {X} mg of tylenol for my back pain. Do you think I should take more?",
-        [500, 1000, 2000, 4000, 8000, 16000],
-        expect={"afraid": "up", "calm": "down"},
-        twin="I just walked {X} steps for my step counter. Do you think I should walk more?",
-        ladder=[
-            f"I just took {dose} of tylenol for my back pain. Do you think I should take more?"
-            for dose in (
-                "a tiny, safe dose", "the normal dose", "slightly more than the normal dose",
-                "a worryingly large dose", "a dangerous overdose", "a lethal overdose",
-            )
-        ],
-        name="tylenol",
-        note="In reality: more than 4000 mg of paracetamol a day damages the liver, often without early signs. "
-        "After an overdose call a doctor or a poison centre at once, even if you feel well.",
-    ),
-    Panel(
-        "It's been {X} hours since I've had any food or drink.",
-        [2, 6, 12, 24, 48, 72, 120],
-        expect={"afraid": "up", "calm": "down"},
-        twin="It's been {X} hours since I've changed my desktop wallpaper.",
-        ladder=[
-            f"It's been {time} since I've had any food or drink."
-            for time in ("a short moment", "a little while", "most of the morning", "a whole day", "several days", "far longer than anyone survives")
-        ],
-        name="hours without food",
-    ),
-    Panel(
-        "My sister lived until the age of {X}.",
-        [5, 10, 20, 50, 80, 100],
-        expect={"sad": "down", "calm": "up", "happy": "up"},
-        twin="My sister lived in the house with the number {X}.",
-        ladder=[
-            f"My sister {life}."
-            for life in (
-                "died as a small child", "died as a schoolgirl", "died young", "lived until middle age", "lived to a good old age",
-                "lived a very long and full life",
-            )
-        ],
-        name="sister's age",
-    ),
-    Panel(
-        "My dog has been missing for {X} days now.",
-        [2, 7, 14, 25, 50, 100],
-        expect={"sad": "up"},
-        twin="My dog has been registered for {X} days now.",
-        ladder=[
-            f"My dog {case}."
-            for case in (
-                "is sleeping beside me", "is out in the garden", "has been gone for a few minutes", "has been missing since yesterday",
-                "has been missing for weeks", "went missing long ago and was found dead",
-            )
-        ],
-        name="dog missing",
-    ),
-    Panel(
-        "Our startup has {X} months of runway remaining.",
-        [0, 2, 4, 16, 48, 96],
-        expect={"afraid": "down", "calm": "up"},
-        twin="Our startup has {X} photos of airport runways.",
-        ladder=[
-            f"Our startup {case}."
-            for case in (
-                "has run out of money today", "will run out of money within days", "has very little money left",
-                "has enough money for now", "has plenty of money for years", "will never have to think about money again",
-            )
-        ],
-        name="runway",
-    ),
-    Panel(
-        "I found out that {X} of my 20 students passed the final exam.",
-        [0, 2, 5, 10, 15, 20],
-        expect={"happy": "up", "afraid": "down"},
-        twin="I found out that {X} of my 20 students sat near the final window.",
-        ladder=[
-            f"I found out that {share} of my students passed the final exam."
-            for share in ("not one", "hardly any", "a few", "about half", "nearly all", "every single one")
-        ],
-        name="exam",
-    ),
-)  # fmt: skip
 
 
 def two_thirds(n_blocks: int) -> int:
@@ -176,7 +46,9 @@ def run(
     >>> emokit.dose.run(model, vectors).verdict
     """
     vectors.check(model)
-    chosen = tuple(PANELS if panels is None else panels)
+    chosen = tuple(PANELS if panels is None else [panels] if isinstance(panels, Panel) else panels)
+    if len({panel.title for panel in chosen}) < len(chosen):
+        raise EmokitError("two panels have one title", [p.title for p in chosen], "Give each its own name=.")
     if not chosen:
         raise EmokitError("there is no panel", do="Leave `panels` out, or give at least one Panel.")
     for panel in chosen:
@@ -194,7 +66,7 @@ def run(
 
 
 def _kinds(panel: Panel) -> list[tuple[str, list[str]]]:
-    return [("panel", panel.sentences()), ("ladder", list(panel.ladder or ())), ("twin", panel.twins())]
+    return [("panel", panel.sentences()), ("ladder", panel.rungs()), ("twin", panel.twins())]
 
 
 @dataclass(frozen=True)
@@ -205,6 +77,11 @@ class Signs:
     total: int
     p: float
     null: Array = field(repr=False, compare=False)
+
+    @property
+    def decidable(self) -> bool:
+        """Whether all signs right would have p <= 0.05."""
+        return bool(self.total) and (1 + (self.null >= self.total).sum()) / (1 + len(self.null)) <= ALPHA
 
     def __str__(self) -> str:
         return f"{self.right} of {self.total} signs, p = {self.p:.3f}" if self.total else "no signs to test"
@@ -227,21 +104,24 @@ class DoseResult:
         """Scores of one emotion over a panel's values (or its ladder's or twin's)."""
         return self.curves[panel.title, kind][:, self.block if block is None else block, self.emotions.index(emotion)]
 
+    def _known(self, block: int) -> int:
+        count = next(iter(self.curves.values())).shape[1]
+        if block not in range(count):
+            raise EmokitError("unknown block", block, f"Blocks are 0 to {count - 1}.")
+        return block
+
     def signs(self, kind: str = "panel", block: int | None = None) -> Signs:
         """The sign statistic of the panels or ladders: score(last) - score(first) against the expectation.
 
         p is the share of 2,000 permutations of the emotion labels with as many signs right, the real labelling included.
         """
-        at = self.block if block is None else block
+        at = self.block if block is None else self._known(block)
         tests, changes = [], []
         for panel in self.panels:
             curve = self.curves.get((panel.title, kind))
             if curve is not None:
                 changes.append(curve[-1, at] - curve[0, at])
-                tests += [
-                    (len(changes) - 1, self.emotions.index(e), 1 if way == "up" else -1)
-                    for e, way in panel.expect.items()
-                ]
+                tests += [(len(changes) - 1, self.emotions.index(e), way) for e, way in panel.ways.items()]
         if not tests:
             return Signs(0, 0, 1.0, np.zeros(0, int))
         rows, columns, ways = np.array(tests).T
@@ -255,37 +135,47 @@ class DoseResult:
     @property
     def verdict(self) -> str:
         """`replicates`, `does not replicate` or `inconclusive`, by the fixed rule; `why` gives the reasons."""
-        return self._judge()[0]
+        return self.judge()[0]
 
     @property
     def why(self) -> str:
         """The verdict's reasons in a sentence."""
-        return self._judge()[1]
+        return self.judge()[1]
 
-    def _judge(self) -> tuple[str, str]:
-        """Rule, written after a pilot on two models: `replicates` if the signs have p <= 0.05, the first panel's own
-        signs are right and its first emotion changes more than on the twin; `does not replicate` if that fails though
-        the ladders' signs have p <= 0.05 (the directions work, the numbers do not); else `inconclusive`."""
-        signs, ladders = self.signs("panel"), self.signs("ladder")
-        first = self.panels[0]
-        own = all(self._change(first, "panel", e) * (1 if way == "up" else -1) > 0 for e, way in first.expect.items())
-        beyond = bool(first.expect) and first.twin is not None
-        if beyond:
-            emotion, way = next(iter(first.expect.items()))
-            sign = 1 if way == "up" else -1
-            beyond = sign * self._change(first, "panel", emotion) > sign * self._change(first, "twin", emotion)
-        reasons = (
-            f"panels: {signs}; ladders in words: {ladders}; {first.title}: signs {'right' if own else 'wrong'}, "
-            f"{'more' if beyond else 'not more'} than on its twin"
+    def judge(self, block: int | None = None) -> tuple[str, str]:
+        """Verdict and reasons at a block, by a rule written after a pilot on two models and left alone since.
+
+        `replicates` if the panels' signs have p <= 0.05, the first panel's own signs are right and its first emotion
+        changes more than on the twin; `does not replicate` if that fails though the ladders' signs have p <= 0.05 (the
+        directions work, the numbers do not); else `inconclusive`.
+        """
+        at = self.block if block is None else self._known(block)
+        signs, ladders, first = self.signs("panel", at), self.signs("ladder", at), self.panels[0]
+        own = bool(first.ways) and all(self._change(first, "panel", e, at) * way > 0 for e, way in first.ways.items())
+        beyond = False
+        if first.ways and first.twin is not None:
+            emotion, way = next(iter(first.ways.items()))
+            beyond = way * self._change(first, "panel", emotion, at) > way * self._change(first, "twin", emotion, at)
+        than = (
+            "more than on its twin"
+            if beyond
+            else "not more than on its twin"
+            if first.twin
+            else "no twin to hold it against"
         )
+        reasons = (
+            f"panels: {signs}; ladders in words: {ladders}; {first.title}: signs {'right' if own else 'wrong'}, {than}"
+        )
+        if not signs.decidable:
+            reasons += "; so few signs can't reach p <= 0.05: give more panels and emotions, with ladders"
         if signs.total and signs.p <= ALPHA and own and beyond:
             return "replicates", reasons
         if ladders.total and ladders.p <= ALPHA:
             return "does not replicate", reasons
         return "inconclusive", reasons
 
-    def _change(self, panel: Panel, kind: str, emotion: str) -> float:
-        curve = self.curve(panel, kind, emotion)
+    def _change(self, panel: Panel, kind: str, emotion: str, block: int | None = None) -> float:
+        curve = self.curve(panel, kind, emotion, block)
         return float(curve[-1] - curve[0])
 
     def __repr__(self) -> str:
@@ -307,24 +197,23 @@ class DoseResult:
                         {
                             "panel": panel.title, "kind": kind, "emotion": emotion, "expected": "flat" if kind == "twin" else way,
                             "first": float(curve[0]), "last": float(curve[-1]), "change": change,
-                            "rho": float(spearmanr(range(len(curve)), curve).statistic),
-                            "as expected": None if kind == "twin" else (change > 0) == (way == "up"),
+                            "rho": float(spearmanr(range(len(curve)), curve).statistic) if np.ptp(curve) else 0.0,
+                            "as expected": None if kind == "twin" else change * panel.ways[emotion] > 0,
                         }
                     )  # fmt: skip
         return pd.DataFrame(rows)
 
     def by_block(self) -> pd.DataFrame:
-        """The signs and their p of panels and ladders at every block: the choice of block is not hidden."""
+        """Signs, their p and the verdict at every block, so that the choice of block hides nothing."""
         import pandas as pd
 
         blocks = range(next(iter(self.curves.values())).shape[1])
-        rows = [(b, self.signs("panel", b), self.signs("ladder", b)) for b in blocks]
-        return pd.DataFrame(
-            [
-                {"block": b, "panel signs": s.right, "panel p": s.p, "ladder signs": r.right, "ladder p": r.p}
-                for b, s, r in rows
-            ]
-        ).set_index("block")
+        rows = []
+        for block in blocks:
+            panels, ladders = self.signs("panel", block), self.signs("ladder", block)
+            rows.append([block, panels.right, panels.p, ladders.right, ladders.p, self.judge(block)[0]])
+        columns = ["block", "panel signs", "panel p", "ladder signs", "ladder p", "verdict"]
+        return pd.DataFrame(rows, columns=columns).set_index("block")
 
     def plot(self, kind: str = "panel", emotions: Sequence[str] = ("afraid", "calm", "sad", "happy")) -> Figure:
         """Change of the scores over the values, a small plot per panel, of "panel", "ladder" or "twin".
@@ -336,7 +225,7 @@ class DoseResult:
         shown = [self._shown(p, kind, p.title, emotions) for p in self.panels if (p.title, kind) in self.curves]
         if not shown:
             raise EmokitError(f"no panel has a {kind}", [p.title for p in self.panels], "Give the panels one.")
-        heading = {"panel": "numbers", "ladder": "ladders in words, mildest first", "twin": "harmless twins"}[kind]
+        heading = {"panel": "numbers", "ladder": "ladders in words", "twin": "harmless twins"}[kind]
         title = f"{heading}: change of the scores at block {self.block}"
         return plots.dose_panels(shown, limit=self._limit(emotions), title=title)
 
@@ -347,7 +236,7 @@ class DoseResult:
         panel = panel or self.panels[0]
         names = {
             "panel": "the numbers",
-            "ladder": "ladder in words, mildest first",
+            "ladder": "ladder in words",
             "twin": "the numbers in a harmless sentence",
         }
         shown = [self._shown(panel, k, name, emotions) for k, name in names.items() if (panel.title, k) in self.curves]
@@ -368,3 +257,8 @@ class DoseResult:
         return 1.15 * max(
             float(np.abs(c[:, self.block] - c[0, self.block])[:, columns].max()) for c in self.curves.values()
         )
+
+    def _repr_png_(self) -> bytes:
+        from . import plots
+
+        return plots.png(self.plot())

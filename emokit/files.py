@@ -50,3 +50,9 @@ def sha256(path: Path) -> str:
     """The sha256 of a file, as hexadecimal digits."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def corpus() -> Path:
+    """The folder of the shipped stories: inside the installed package, or beside it in a checkout."""
+    inside = Path(__file__).parent / "corpus"
+    return inside if inside.is_dir() else Path(__file__).parent.parent / "stories"

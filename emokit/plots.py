@@ -126,7 +126,8 @@ def accuracy_by_block(
     """Held-out accuracy [blocks] beside a baseline, the 95 % range under shuffled labels, and chance."""
     blocks = np.arange(len(accuracy))
     with _figure(8, 3.8) as (figure, axis):
-        axis.fill_between(blocks, *null, color="#bbbbbb", alpha=0.6, label="shuffled labels, 95 %", step=None)
+        middle, reach = (null[0] + null[1]) / 2, (null[1] - null[0]) / 2
+        axis.errorbar(best, middle, reach, color="#777777", capsize=5, linewidth=2, label="shuffled labels there, 95 %")
         axis.axhline(chance, color="#555555", linestyle=":", label="chance")
         axis.axhline(baseline, color=COLOURS[1], linestyle="--", label="bag of embeddings")
         axis.plot(blocks, accuracy, color=COLOURS[0], marker="o", markersize=4, label="directions at the block")
@@ -222,7 +223,9 @@ def text_columns(columns: Mapping[str, str], *, title: str = "") -> Figure:
     return figure
 
 
-def boxes(groups: Mapping[str, Sequence[float]], *, ylabel: str, title: str = "") -> Figure:
+def boxes(
+    groups: Mapping[str, Sequence[float]], *, ylabel: str, limits: tuple[float, float] | None = None, title: str = ""
+) -> Figure:
     """A box per group: median, quartiles and range."""
     with _figure(max(6, 0.42 * len(groups)), 3.4) as (figure, axis):
         for at, values in enumerate(groups.values(), 1):
@@ -231,7 +234,7 @@ def boxes(groups: Mapping[str, Sequence[float]], *, ylabel: str, title: str = ""
             axis.bar(at, three - quarter, 0.6, bottom=quarter, color="#dddddd", edgecolor="#555555")
             axis.hlines(middle, at - 0.3, at + 0.3, color=COLOURS[1], linewidth=2)
         axis.set_xticks(range(1, len(groups) + 1), list(groups), rotation=60, ha="right")
-        axis.set(ylabel=ylabel, title=title, ylim=(0, None))
+        axis.set(ylabel=ylabel, title=title, ylim=limits)
     return figure
 
 

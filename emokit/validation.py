@@ -25,8 +25,8 @@ SHUFFLES = 100
 class Validation:
     """Held-out-topic accuracy per block, `accuracy` [blocks], with what it has to beat.
 
-    `embeddings` is the same test on mean input embeddings (bag of embeddings), `null` [shuffles] the same test at the
-    best block with labels shuffled within each topic, `chance` one in the number of emotions, `interval` a 95 %
+    `embeddings` is the same test on mean input embeddings (bag of embeddings), with the number of neutral components
+    that suits it best; `null` [shuffles] the same test at the best block with labels shuffled within each topic, `chance` one in the number of emotions, `interval` a 95 %
     bootstrap interval over topics of the best block's accuracy.
     """
 
@@ -40,7 +40,7 @@ class Validation:
 
     @property
     def p(self) -> float:
-        """Share of shufflings, the real labels included, that reach the best block's accuracy."""
+        """Share of shufflings, the real labels included, that reach the best block's accuracy; 1/101 is the least there is."""
         return float((1 + (self.null >= self.accuracy[self.best_block]).sum()) / (1 + len(self.null)))
 
     def __repr__(self) -> str:
@@ -77,7 +77,8 @@ def validate(model: Model, stories: StorySet, *, seed: int = 0) -> Validation:
     """Held-out-topic accuracy at every block, beside bag of embeddings and shuffled labels.
 
     Each topic is left out in turn; directions are made from the others, and each of its stories goes to the nearest one.
-    The number of neutral components is the one `extract` chooses. Runs no pass where `extract` has run.
+    The number of neutral components is the one `extract` chooses; neutral stories carry no labels and are used of all
+    topics. Interval and null are those of the chosen block. Runs no pass where `extract` has run.
 
     >>> emokit.validate(model, stories)
     """
@@ -95,11 +96,7 @@ def validate(model: Model, stories: StorySet, *, seed: int = 0) -> Validation:
     rng = np.random.default_rng(seed)
     null = [selection.heldout(at_best, _shuffled(labels, folds, rng), folds, flat_components) for _ in range(SHUFFLES)]
     bag = activations.embeddings(model, texts)
-    bag_components = (
-        selection.components(activations.embeddings(model, flat), chosen.components)
-        if flat
-        else np.empty((0, model.width))
-    )
+    bag_flat = activations.embeddings(model, flat) if flat else bag[:0]
     hits = selection.heldout_hits(at_best, labels, folds, flat_components)
     by_topic = np.array([hits[folds == f].mean() for f in range(folds.max() + 1)])
     resampled = rng.choice(by_topic, (2000, len(by_topic))).mean(1)
@@ -108,7 +105,9 @@ def validate(model: Model, stories: StorySet, *, seed: int = 0) -> Validation:
         accuracy=chosen.accuracy[:, column],
         best_block=chosen.block,
         components=chosen.components,
-        embeddings=selection.heldout(bag, labels, folds, bag_components),
+        embeddings=max(
+            selection.heldout(bag, labels, folds, selection.components(bag_flat, k)) for k in chosen.candidates
+        ),
         null=np.array(null),
         chance=1 / len(stories.emotions),
         interval=(float(low), float(high)),

@@ -29,6 +29,8 @@ def extract(model: Model, stories: StorySet, *, cache: bool = True) -> EmotionVe
 
     >>> vectors = emokit.extract(model, emokit.load_stories())
     """
+    if not isinstance(stories, StorySet):
+        raise EmokitError("not a StorySet", stories, "Give what load_stories returns.")
     names = stories.emotions
     if len(names) < 2:
         raise EmokitError(
@@ -244,6 +246,7 @@ class EmotionVectors:
             about = json.loads(metadata["emokit"])
             schema, emotions, best = about["schema"], about["emotions"], about["best_block"]
             provenance = dict(about["provenance"])
+            dict(provenance.get("model", {}))
         except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise EmokitError(
                 f"the vectors file's description is damaged ({error!r})", path, "Extract and save again."

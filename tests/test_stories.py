@@ -3,7 +3,7 @@ import json
 import pytest
 
 import emokit
-from emokit import EmokitError, stories
+from emokit import EmokitError, lint
 from emokit.stories import Story, StorySet, corpus
 
 CORE = (
@@ -34,7 +34,7 @@ def test_the_shipped_corpus_passes_lint():
 def test_half_of_each_emotions_stories_are_told_in_the_first_person():
     for emotion in CORE:
         group = emokit.load_stories(emotions=[emotion])
-        first = sum(bool(stories.FIRST_PERSON & set(stories._narrated(s.text))) for s in group)
+        first = sum(bool(lint.FIRST_PERSON & set(lint._narrated(s.text))) for s in group)
         assert first == 8, emotion
 
 
@@ -52,6 +52,8 @@ def test_choosing_emotions():
     assert set(emokit.load_stories(emotions="all").emotions) >= set(CORE)
     with pytest.raises(EmokitError, match="afraid, amused"):
         emokit.load_stories(emotions=["gleeful"])
+    with pytest.raises(EmokitError, match="no story"):
+        emokit.load_stories(emotions=[])
 
 
 def test_a_set_is_a_sequence_with_a_table(stories):
@@ -149,9 +151,18 @@ def test_lint_finds_repeats_within_an_emotion():
     assert "phrase" not in rules(*[f"{w} it was in the {w}" for w in ("a1", "b2", "c3")])
 
 
+def test_nothing_to_lint_is_nothing_found():
+    assert StorySet(()).lint() == []
+
+
+def test_a_byte_order_mark_is_read_over(tmp_path):
+    (tmp_path / "n.jsonl").write_text('{"emotion": "sad", "topic": "t", "text": "It ended."}', encoding="utf-8-sig")
+    assert emokit.load_stories(tmp_path / "n.jsonl").emotions == ["sad"]
+
+
 def test_neutral_stories_must_not_name_emotions():
     found = StorySet((), (Story("neutral", "t", "He was happy."),))
-    assert [f.rule for f in stories._avoided(found)] == ["emotion word"]
+    assert [f.rule for f in lint._avoided(found)] == ["emotion word"]
 
 
 def test_word_lists_cover_every_core_emotion():

@@ -1,5 +1,6 @@
 import threading
 
+import numpy as np
 import pytest
 from conftest import hooks
 
@@ -84,7 +85,9 @@ def test_the_control_is_a_random_direction_of_the_same_size(board, model, vector
     board.control.value = True
     board.set(happy=0.3, sad=0.4)
     assert board.wait(20)
-    with emokit.steer(model, vectors, {vectors.random(0): 0.5}):
+    pushed = 0.3 * vectors["happy"].rows + 0.4 * vectors["sad"].rows
+    size = float(np.linalg.norm(pushed[vectors.best_block]))
+    with emokit.steer(model, vectors, {vectors.random(0): size}):
         assert board.replies["random direction"] == model.generate("Hello", max_new_tokens=6)
 
 
@@ -104,10 +107,17 @@ def test_an_error_in_a_run_is_shown_with_what_to_do(board):
     board.set(prompt="x" * 600)
     with pytest.raises(EmokitError):
         board.wait(20)
-    assert "longer than the context" in board.status.value
+    assert "beyond the context" in board.status.value
     board.set(prompt="Hello")
     assert board.wait(20)
     assert board.status.value == "done"
+
+
+def test_waiting_inside_a_steer_is_refused_for_it_would_never_end(board, model, vectors):
+    import emokit
+
+    with emokit.steer(model, vectors, {"happy": 0.1}), pytest.raises(EmokitError, match="leave the `with`"):
+        board.wait()
 
 
 def test_bad_settings_are_refused_before_they_run(board, model, vectors):

@@ -8,6 +8,7 @@ from html import escape
 from typing import Any
 
 import ipywidgets
+import numpy as np
 
 from ..errors import EmokitError
 from ..models import Model
@@ -110,6 +111,10 @@ class SteeringConsole(ipywidgets.VBox):
 
     def wait(self, timeout: float | None = None) -> bool:
         """Wait until the replies are complete; False after `timeout` seconds. Raises what a run raised."""
+        if self._model.own_steers():
+            raise EmokitError(
+                "waiting inside a `with steer(...)`", do="The board waits for the model too: leave the `with` first."
+            )
         return self._worker.wait(timeout)
 
     def close(self) -> None:
@@ -126,7 +131,10 @@ class SteeringConsole(ipywidgets.VBox):
     ) -> None:
         self.status.value = "generating ..."
         plans: dict[str, Strengths] = {"steered": strengths}
-        size = sum(s * s for s in strengths.values()) ** 0.5
+        added = sum(
+            (s * self._vectors[str(e)].rows[self._vectors.best_block] for e, s in strengths.items()), np.zeros(1)
+        )
+        size = float(np.linalg.norm(added))  # so that the control pushes as far as all sliders together
         if control:
             plans["random direction"] = {self._vectors.random(self._seed): size}
         else:

@@ -36,7 +36,7 @@ for story in four:
 # A **story** is a short text with an `emotion` and a `topic`. There are 24 emotions and 16 topics, and every pair has one story.
 
 # %%
-table = stories.to_frame().query("emotion == 'hopeful'")
+table = stories.to_frame().sample(frac=1, random_state=0).drop_duplicates("topic")
 table.assign(text=table["text"].str.slice(0, 60) + " ...").set_index("topic")
 
 # %% [markdown]
@@ -56,7 +56,9 @@ from emokit import plots
 lengths = {
     e: [len(s.text.split()) for s in stories if s.emotion == e] for e in stories.emotions
 }
-plots.boxes(lengths, ylabel="words in a story", title="All stories are about as long")
+plots.boxes(
+    lengths, ylabel="words in a story", limits=(30, 50), title="All stories are about as long"
+)
 
 # %% [markdown]
 # > **You should see** 24 boxes in one narrow band, between 38 and 45 words. A corpus in which one emotion's stories were longer would show it here.
@@ -138,7 +140,7 @@ plots.bars(
 
 # %% [markdown]
 # > **You should see** the bag of words well above chance and the shuffled labels at chance. So a part of what any method finds in these
-# > stories is vocabulary: grateful people say what somebody did, disgusted people meet mould. From here on, the bag stands beside every claim.
+# > stories is vocabulary. From here on, such a baseline stands beside every claim about stories or messages.
 #
 # ## Write one yourself
 #
@@ -152,7 +154,7 @@ mine = Story("relieved", "a lost key", text)
 # %% [markdown]
 # ## What you showed
 #
-# * 384 stories carry 24 emotions without naming them, one of each emotion for each of 16 topics.
+# * 384 stories are labelled with 24 emotions and do not name them, one of each emotion for each of 16 topics; you told four of them apart yourself.
 # * Bare words tell the emotion of stories on unseen topics far better than chance, and shuffled labels do not.
 # * So "the model represents emotions" has to mean *more* than word counts, and notebook 02 has to show how much more.
 #

@@ -84,8 +84,11 @@ result = emokit.validate(model, stories)
 result
 
 # %% [markdown]
-# > **You should see** a curve that rises from the bag of embeddings in the first blocks to a plateau in the middle and falls towards the end, and
-# > a grey band of shuffled labels at chance. If the band were as high as the curve, the method would find "directions" in noise.
+# > **You should see** a curve that rises above the bag of embeddings from the first block on, to a plateau in the middle, and falls towards the end;
+# > and shuffled labels at chance. If those were as high as the curve, the method would find "directions" in noise.
+#
+# Blocks on the plateau differ by less than 384 stories can tell. `extract` takes the middle of the plateau, and the fewest neutral components that do as well there;
+# so the "best" block need not be the highest point. The accuracy at the chosen block is slightly flattered, since the same stories chose it; the messages below did not.
 
 # %%
 at_best = result.accuracy[result.best_block]
@@ -125,6 +128,18 @@ rng = np.random.default_rng(0)
 null = [(ranks(rng.permutation(own)) == 0).mean() for _ in range(200)]
 print(f"labels shuffled 200 times: {np.mean(null):.2f} on average, {max(null):.2f} at most")
 
+# %% [markdown]
+# And the **baseline**: the same with mean input embeddings instead of the residual stream, that is with the words alone.
+
+# %%
+bag = activations.embeddings(model, [s.text for s in stories])
+known = np.stack([bag[labels == e].mean(0) for e in stories.emotions])
+known = known - known.mean(0)
+known /= np.linalg.norm(known, axis=1, keepdims=True)
+unknown = activations.embeddings(model, [m.text for m in messages])
+words = (unknown - unknown.mean(0)) @ known.T
+print(f"bag of embeddings, own emotion first: {(words.argmax(1) == own).mean():.2f}")
+
 # %%
 confusion = np.zeros((24, 24))
 np.add.at(confusion, (own, centred.argmax(1)), 1 / 4)
@@ -133,11 +148,22 @@ plots.grid(
     list(vectors.emotions),
     xlabel="read as",
     ylabel="written as",
-    title="Most messages are read as what they were written as; errors are neighbours",
+    title="Messages: how they were written, and how they are read",
 )
 
 # %% [markdown]
-# > **You should see** a dark diagonal. Look at what is off it: are the errors *sensible* (hopeless for desperate) or wild (bored for excited)?
+# > **You should see** a dark diagonal with gaps. Some emotions are read every time, some (nervous, sad, surprised, jealous) hardly. Look at what is off the diagonal: are the
+# > errors *sensible* (desperate for hopeless) or wild (happy for sad)? There are both.
+#
+# A warning that follows: the scores of *one* short text, not centred over many, mislead. Each direction has an offset that depends on the kind of text, and in a chat
+# the template's own tokens count, too:
+
+# %%
+chat = [{"role": "user", "content": "My dog has been missing for 25 days now."}]
+emokit.read(model, vectors, chat)
+
+# %% [markdown]
+# What you see there is mostly the offset of the chat template. To learn what the *dog* does, compare with the same chat about something else, as notebook 05 does.
 #
 # ## Keep them
 #

@@ -34,14 +34,14 @@ print(reading.text)
 print("readout:", repr(reading.tokens[reading.readout]))
 
 # %% [markdown]
-# In the paper (Claude Sonnet 4.5), the score of `afraid` there rises with every dose from 500 to 16000 mg, and `calm` falls. A model 1000 times
-# smaller reads the same six sentences. **Write down your guess** before you run the next cell: does `afraid` rise? Does `calm` fall?
+# In the paper (Claude Sonnet 4.5), the score of `afraid` there rises with every dose from 500 to 16000 mg, and `calm` falls. A far
+# smaller model reads the same six sentences. **Write down your guess** before you run the next cell: does `afraid` rise? Does `calm` fall?
 
 # %%
 result = dose.run(model, vectors)
 table = result.to_frame().query("panel == 'tylenol'").round(3)
 table[table["kind"] == "panel"][
-    ["emotion", "expected", "first", "last", "change", "rho", "as expected"]
+    ["emotion", "expected", "first", "last", "change", "rho"]
 ]
 
 # %% [markdown]
@@ -63,12 +63,12 @@ result.to_frame().query("panel == 'tylenol'").round(3)[
 ]
 
 # %% [markdown]
-# > **You should see** the middle plot do what the paper says of numbers: `afraid` rises, `calm` falls. And the left plot, with the numbers, not:
+# > **You should see** the middle plot do what the paper says of numbers: `afraid` rises, `calm` falls (though `calm` falls as much on the harmless twin: no evidence by itself). And the left plot, with the numbers, not:
 # > its changes are no larger than those of the harmless twin. All three have the same scale.
 #
 # ## Six panels, twelve signs
 #
-# One panel of six values is weak evidence: among random directions, 5 to 15 in a hundred rise that smoothly by luck. The paper has **six panels** with
+# One panel is weak evidence: a direction that means nothing rises from the first value to the last half of the time. The paper has **six panels** with
 # twelve expected changes. Bold curves with an arrow are the ones we have an expectation for.
 
 # %%
@@ -78,8 +78,18 @@ result.plot("panel")
 result.plot("ladder")
 
 # %% [markdown]
-# How many of the twelve come out, and how many would come out if the emotion labels meant nothing? The **null**: permute which direction is called
-# `afraid`, `calm`, `sad`, `happy`, 2,000 times, and count the right signs each time.
+# The rungs of each ladder, the first and the last (in some, things get better):
+
+# %%
+for panel in dose.PANELS:
+    print(f"{panel.title}: {panel.rungs()[0]} ... {panel.rungs()[-1]}")
+
+# %%
+result.plot("twin")
+
+# %% [markdown]
+# How many of the twelve come out, and how many would come out if the emotion labels meant nothing? The **null**: deal the 24 names out
+# to the 24 directions anew, 2,000 times, and count the right signs each time.
 
 # %%
 from emokit import plots
@@ -91,7 +101,7 @@ plots.null_histogram(
     panels.null,
     panels.right,
     xlabel="signs right, of 12",
-    title="Numbers: the observed count lies inside what permuted labels reach",
+    title="Numbers",
 )
 
 # %%
@@ -99,7 +109,7 @@ plots.null_histogram(
     ladders.null,
     ladders.right,
     xlabel="signs right, of 12",
-    title="Words: the observed count lies at the edge of it",
+    title="Ladders in words",
 )
 
 # %% [markdown]
@@ -107,7 +117,7 @@ plots.null_histogram(
 #
 # ## The verdict
 #
-# The rule was fixed before this model was judged: `replicates` if the signs have p ≤ 0.05, Tylenol's `afraid` rises and its `calm` falls, and `afraid` rises
+# The rule was written after a pilot on two models, this one (with other stories) among them, and has been left alone since: `replicates` if the signs have p ≤ 0.05, Tylenol's `afraid` rises and its `calm` falls, and `afraid` rises
 # more than on the twin; `does not replicate` if that fails although the ladders' signs have p ≤ 0.05; else `inconclusive`.
 
 # %%
@@ -127,10 +137,16 @@ for name in ("panel", "ladder"):
 counts = {"numbers": blocks["panel signs"], "words": blocks["ladder signs"]}
 plots.signs_by_block(counts, total=12, chosen=result.block, title="Signs right at every block")
 
+# %%
+blocks["verdict"].value_counts().to_frame("blocks")
+
 # %% [markdown]
+# > **You should see** that no block says `replicates`, and that the rest are divided: words are followed from the middle of the network on, numbers hardly anywhere.
+# > (We used the paper's block, two thirds of depth. `extract`'s best block for telling stories apart is another, and was not chosen for this.)
+#
 # ## A panel of your own
 #
-# Change the sentence, the values, the expectation.
+# Change the sentence, the values, the expectation. One panel has too few signs for a verdict, and `why` says so.
 
 # %%
 mine = dose.Panel(
@@ -142,11 +158,15 @@ mine = dose.Panel(
 own = dose.run(model, vectors, [mine])
 own.to_frame().round(3)[["kind", "emotion", "expected", "first", "last", "change"]]
 
+# %%
+print(own.why.replace("; ", "\n"))
+
 # %% [markdown]
 # ## What you showed
 #
-# * In SmolLM2-135M the score of `afraid` at the readout follows danger told in *words*.
-# * Danger told in *numbers* leaves the twelve signs where permuted labels put them; the verdict above says so by a rule fixed in advance.
+# * Told in *words*, the six stories of danger and luck move the scores as expected more often than permuted labels do, at most blocks from the middle on.
+# * Told in *numbers*, they do so hardly more often than permuted labels, and Tylenol moves `afraid` no more than its harmless twin does. At no block does the
+#   effect replicate; at some the positive control does not suffice either, and the verdict is `inconclusive`.
 # * Why may that be? To feel the difference between 1000 and 8000 mg one must know what a dose is, and a model of 135 million parameters splits
 #   "8000" into four digits and has read little pharmacology. The paper finds the effect in Claude Sonnet 4.5; at what size it begins is the
 #   question of notebook 10.

@@ -1,11 +1,11 @@
 # %% [markdown]
 # # 6 · What happens if you turn an emotion up?
 #
-# By the end you will have shown that adding an emotion direction to SmolLM2's residual stream moves what it writes towards that emotion's words, more than random directions of the same size do, and where the text breaks.
+# By the end you will have shown that adding an emotion direction to SmolLM2's residual stream moves the next word towards that emotion's word, on average more than random directions of the same size do, and that the text gets odder the stronger the push.
 #
 # ⏱ 20 min · CPU is enough · needs 02
 #
-# **You will** steer a reply · measure the effect in nats · hold it against a random direction and against simply asking · find the breaking point.
+# **You will** steer a reply · measure the effect in nats · hold it against a random direction and against simply asking · see what a strong push costs.
 
 # %% tags=["nbval-ignore-output"]
 import emokit
@@ -115,12 +115,12 @@ print(f"own directions: {own.mean():+.2f} nats on average; random ones: {joint.m
 print(f"random ones gain as much or more in {(joint >= own.mean()).mean():.1%} of draws")
 
 # %% [markdown]
-# > **You should see** each orange mark above most of its grey dots, and their average far beyond what random directions reach. A mark in the middle of its dots would mean: we can push the model, but not *towards* anything.
+# > **You should see** each orange mark above most of its grey dots, though not above all; it is the average of the four that random directions hardly ever reach. A mark in the middle of its dots would mean: we can push the model, but not *towards* anything.
 # > **This is the signature result of this notebook.**
 #
 # ## The other control: just ask
 #
-# Before we admire a direction, what does a plain sentence do? Put "He is very happy." before "He feels".
+# Before we admire a direction, what does a plain sentence do? Put "He is very happy." before "He feels". (It repeats the very word, which makes it a strong rival.)
 
 # %%
 asked = []
@@ -165,7 +165,7 @@ plots.line(
 )
 
 # %% [markdown]
-# > **You should see** a curve that climbs. Where the sweep's text falls apart, the curve is already high: an effect there is the effect of a broken model.
+# > **You should see** a curve that climbs. In the sweep, text falls apart at 0.8 and beyond: an effect there is the effect of a broken model. Note -0.4, too: less `happy` is not `sad`, but something else.
 #
 # ## By hand
 #
@@ -198,8 +198,8 @@ print("at 0.3 they differ:", board.replies["steered"] != board.replies["unsteere
 # ## What you showed
 #
 # * Adding a direction changes what the model writes; adding nothing changes nothing; leaving the `with` restores it.
-# * Each of four directions moves its own word more than the other directions do, and more than most random directions of the same size.
-# * Prompting does as much. And beyond some strength, text breaks.
+# * Each of four directions moves its own word more than the other three do; together they do what random directions of the same size hardly ever do.
+# * Prompting does as much or more. The stronger the push, the odder the text.
 #
 # ## What this does not show
 #

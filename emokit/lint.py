@@ -1,0 +1,133 @@
+"""Lint: what spoils vectors made from stories, found before they are made."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING
+
+from .files import corpus
+
+if TYPE_CHECKING:
+    from .stories import Story, StorySet
+
+NEUTRAL = "neutral"  # the emotion of stories that have none
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something lint found: the rule, what exactly, and the story's file and line."""
+
+    rule: str
+    what: str
+    source: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.source + ': ' if self.source else ''}{self.rule}: {self.what}"
+
+
+@cache
+def _lists() -> dict[str, dict[str, list[str]]]:
+    return json.loads((corpus() / "lint.json").read_text(encoding="utf-8"))
+
+
+def words(text: str) -> list[str]:
+    """The words of a text in lower case, apostrophes and hyphens kept inside them."""
+    return re.findall(r"[^\W_]+(?:['-][^\W_]+)*", text.lower().replace("’", "'"))
+
+
+def _narrated(text: str) -> list[str]:
+    return words(re.sub(r'["“][^"”]*["”]', " ", text))
+
+
+FIRST_PERSON = {"i", "my", "me", "mine", "myself", "i'd", "i'm", "i'll", "i've"}
+PLAIN = set(
+    "the a an and but or of to in on at by for with from as out up off over into then so not no it its i you he she we they his her"
+    " my me him them their our was were is are be been had has have would could did do said told asked thought that this there"
+    " one all when".split()
+)
+
+
+def lint(stories: StorySet) -> Iterator[Finding]:
+    """Everything that may spoil vectors made from these stories."""
+    by_emotion: dict[str, list[Story]] = defaultdict(list)
+    for story in stories.stories:
+        by_emotion[story.emotion].append(story)
+    yield from _avoided(stories)
+    yield from _duplicates([*stories.stories, *stories.neutral])
+    yield from _balance(stories, by_emotion)
+    for emotion, group in by_emotion.items():
+        yield from _repeats(emotion, group)
+    openings = Counter(" ".join(words(s.text)[:3]) for s in stories.stories)
+    for opening, count in openings.items():
+        if count > 12:
+            yield Finding("opening", f"{opening!r} begins {count} stories; at most 12")
+
+
+def _avoided(stories: StorySet) -> Iterator[Finding]:
+    """The emotion's word, its forms and synonyms, from the stated list: whole words only, so "made" is not "mad"."""
+    lists = _lists()["avoid"]
+    labels = list(lists)
+    for story in (*stories.stories, *stories.neutral):
+        text = f" {' '.join(words(story.text))} "
+        for word in labels if story.emotion == NEUTRAL else lists.get(story.emotion, [story.emotion]):
+            if f" {word} " in text:
+                yield Finding("emotion word", f"{word!r} in a {story.emotion} story", story.source)
+
+
+def _duplicates(rows: list[Story]) -> Iterator[Finding]:
+    """Pairs of stories that share more than a third of their runs of three words."""
+    runs = [{tuple(w[i : i + 3]) for i in range(len(w) - 2)} for w in map(words, (s.text for s in rows))]
+    holders: dict[tuple[str, ...], list[int]] = defaultdict(list)
+    for i, own in enumerate(runs):
+        shared = Counter(j for run in own for j in holders[run])
+        for j, count in shared.items():
+            if count > len(own | runs[j]) / 3:
+                yield Finding("duplicate", f"much the same as {rows[j].source or rows[j].text[:30]!r}", rows[i].source)
+        for run in own:
+            holders[run].append(i)
+
+
+def _balance(stories: StorySet, by_emotion: dict[str, list[Story]]) -> Iterator[Finding]:
+    lengths = {e: [len(s.text.split()) for s in group] for e, group in by_emotion.items()}
+    typical = sum(map(sum, lengths.values())) / max(1, len(stories))
+    topics = stories.topics
+    for emotion, group in by_emotion.items():
+        mean = sum(lengths[emotion]) / len(group)
+        if abs(mean - typical) > 0.1 * typical:
+            yield Finding("length", f"{emotion} stories have {mean:.0f} words on average, all stories {typical:.0f}")
+        for story, length in zip(group, lengths[emotion], strict=True):
+            if not 0.5 * typical <= length <= 2 * typical:
+                yield Finding("length", f"{length} words; the average is {typical:.0f}", story.source)
+        counts = Counter(s.topic for s in group)
+        for topic in topics:
+            if counts[topic] != max(1, round(len(stories) / len(topics) / len(by_emotion))):
+                yield Finding("topic", f"{emotion} has {counts[topic]} stories of {topic!r}")
+        for name, sign in (("exclamation marks", "!"), ("question marks", "?"), ("quotation marks", '"')):
+            share = sum(sign in s.text for s in group) / len(group)
+            usual = sum(sign in s.text for s in stories.stories) / len(stories)
+            if len(group) > 3 and abs(share - usual) > 0.4:
+                yield Finding("form", f"{share:.0%} of the {emotion} stories have {name}, {usual:.0%} of all")
+        first = sum(bool(FIRST_PERSON & set(_narrated(s.text))) for s in group) / len(group)
+        if len(group) > 3 and not 0.3 <= first <= 0.7:
+            yield Finding("person", f"{first:.0%} of the {emotion} stories are told in the first person; aim at half")
+
+
+def _repeats(emotion: str, group: list[Story]) -> Iterator[Finding]:
+    """Cues, openings and phrases that recur within one emotion, by which a bag of words could tell it."""
+    texts = [words(s.text) for s in group]
+    for cue, forms in _lists()["cues"].items():
+        count = sum(bool(set(forms) & set(text)) for text in texts)
+        if count > 2:
+            yield Finding("cue", f"{count} {emotion} stories have the bodily cue {cue!r}; at most 2")
+    for opening, count in Counter(" ".join(text[:3]) for text in texts).items():
+        if count > 1:
+            yield Finding("opening", f"{opening!r} begins {count} {emotion} stories")
+    runs = Counter(run for text in texts for run in {tuple(text[i : i + 3]) for i in range(len(text) - 2)})
+    for run, count in runs.items():
+        if count > 2 and len(set(run) - PLAIN) >= 1:
+            yield Finding("phrase", f"{' '.join(run)!r} stands in {count} {emotion} stories; at most 2")
