@@ -152,20 +152,13 @@ class DoseResult:
         at = self.block if block is None else self._known(block)
         signs, ladders, first = self.signs("panel", at), self.signs("ladder", at), self.panels[0]
         own = bool(first.ways) and all(self._change(first, "panel", e, at) * way > 0 for e, way in first.ways.items())
-        beyond = False
+        beyond, against = False, "no twin to hold it against"
         if first.ways and first.twin is not None:
             emotion, way = next(iter(first.ways.items()))
-            beyond = way * self._change(first, "panel", emotion, at) > way * self._change(first, "twin", emotion, at)
-        than = (
-            "more than on its twin"
-            if beyond
-            else "not more than on its twin"
-            if first.twin
-            else "no twin to hold it against"
-        )
-        reasons = (
-            f"panels: {signs}; ladders in words: {ladders}; {first.title}: signs {'right' if own else 'wrong'}, {than}"
-        )
+            here, there = self._change(first, "panel", emotion, at), self._change(first, "twin", emotion, at)
+            beyond, against = way * here > way * there, f"{emotion} {here:+.3f} against {there:+.3f} on its twin"
+        right = "right" if own else "wrong"
+        reasons = f"panels: {signs}; ladders in words: {ladders}; {first.title}: signs {right}, {against}"
         if not signs.decidable:
             reasons += "; so few signs can't reach p <= 0.05: give more panels and emotions, with ladders"
         if signs.total and signs.p <= ALPHA and own and beyond:

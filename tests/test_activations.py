@@ -173,3 +173,10 @@ def test_a_cache_that_cannot_be_written_only_warns(model, tmp_path, monkeypatch,
     assert activations.story_means(model, TEXTS).shape == (3, 4, 32)
     captured = capsys.readouterr()
     assert "nothing more is cached" in captured.out + captured.err
+
+
+def test_states_that_are_not_finite_are_refused_with_their_block(model):
+    with torch.no_grad():
+        model.blocks[2].mlp.down_proj.weight[0, 0] = float("nan")
+    with pytest.raises(EmokitError, match="from block 2 on"):
+        activations.story_means(model, TEXTS)

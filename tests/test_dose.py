@@ -146,3 +146,31 @@ def test_panels_that_ask_for_unknown_emotions_or_nothing_are_refused(model, vect
 
 def test_braces_in_a_template_are_left_alone():
     assert Panel("{X} {of} {", [1, 2]).sentences() == ["1 {of} {", "2 {of} {"]
+
+
+def test_rungs_are_sentences_or_words_for_the_template():
+    panel = Panel("I took {X} pills.", [1, 2], ladder=["hardly any", "I took far too many pills!"])
+    assert panel.rungs() == ["I took hardly any pills.", "I took far too many pills!"]
+
+
+def test_panels_of_one_title_would_overwrite_each_other_and_are_refused(model, vectors):
+    twice = [Panel("I saw {X} birds.", [1, 2]), Panel("I saw {X} birds.", [5, 6])]
+    with pytest.raises(EmokitError, match="own name"):
+        dose.run(model, vectors, twice)
+    assert len(dose.run(model, vectors, twice[0]).panels) == 1  # a single panel needs no list
+
+
+def test_too_few_signs_for_a_verdict_are_called_so(model, vectors):
+    few = dose.run(model, vectors, Panel("I saw {X} birds.", [1, 2], expect={"happy": "up"}))
+    assert not few.signs().decidable
+    assert "so few signs" in few.why
+    assert result().signs().decidable
+    assert "so few signs" not in result().why
+
+
+def test_every_block_has_its_verdict_and_others_are_refused():
+    table = result().by_block()
+    assert set(table["verdict"]) == {"replicates"}
+    for block in (3, -1):
+        with pytest.raises(EmokitError, match="Blocks are 0 to 2"):
+            result().signs(block=block)

@@ -198,3 +198,40 @@ def test_half_precision_models_generate_and_read(stories):
 
 def test_tokenizer_without_bos_adds_none():
     assert tiny_model(bos=False).encode("ab") == byte_tokenizer(bos=False)("ab")["input_ids"]
+
+
+def test_fingerprint_follows_config_and_order_of_weights(model):
+    assert tiny_model(rope_parameters={"rope_theta": 5000.0, "rope_type": "default"}).fingerprint != model.fingerprint
+    before = model.fingerprint
+    weight = model.blocks[1].mlp.up_proj.weight
+    weight.data.copy_(weight.data.flip(0))  # the same values elsewhere, and behind autograd's back
+    assert model.fingerprint != before
+
+
+def test_a_model_in_training_mode_is_put_to_evaluation():
+    model = tiny_model()
+    model.hf.train()
+    assert not emokit.Model(model.hf, model.tokenizer).hf.training
+
+
+def test_an_eos_that_the_tokenizer_adds_is_left_out():
+    from tokenizers import processors
+
+    model = tiny_model()
+    plain = model.encode("ab")
+    model.tokenizer.backend_tokenizer.post_processor = processors.TemplateProcessing(
+        single="<s> $A </s>", pair="<s> $A $B </s>", special_tokens=[("<s>", 0), ("</s>", 1)]
+    )
+    assert model.encode("ab") == plain
+
+
+def test_logprobs_beyond_the_context_are_refused(model):
+    with pytest.raises(EmokitError, match="context"):
+        model.logprobs("x" * 510, [" and on and on"])
+
+
+def test_a_device_that_is_not_there_is_one_clear_error(model, tmp_path):
+    model.hf.save_pretrained(tmp_path / "m")
+    model.tokenizer.save_pretrained(tmp_path / "m")
+    with pytest.raises(EmokitError, match="cannot load"):
+        emokit.load_model(tmp_path / "m", device="banana")

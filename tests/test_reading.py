@@ -38,6 +38,12 @@ def test_the_readout_of_a_chat_is_the_last_token_before_the_reply(model, vectors
     np.testing.assert_allclose(answered.scores[answered.readout], asked.scores[-1], atol=1e-5)
 
 
+def test_a_reply_that_stands_elsewhere_in_the_template_is_not_mistaken_for_the_reply(model, vectors):
+    chat = [{"role": "user", "content": "Is it?"}, {"role": "assistant", "content": "end"}]  # as in <|end|>
+    reading = emokit.read(model, vectors, chat)
+    assert "".join(reading.tokens[: reading.readout + 1]) == model.prompt(chat[:1])
+
+
 def test_a_steered_prompt_reads_as_a_text_too(model, vectors):
     text = model.prompt("Is it?")
     np.testing.assert_allclose(

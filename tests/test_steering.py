@@ -1,9 +1,12 @@
+import threading
+
+import numpy as np
 import pytest
 import torch
 from conftest import hooks, tiny_model
 
 import emokit
-from emokit import EmokitError
+from emokit import EmokitError, activations
 
 
 def logits(model, text="Is it so?", **kwargs):
@@ -214,3 +217,64 @@ def test_sweep_is_one_batch_with_the_unsteered_reply_in_it(model, vectors):
     assert list(result.to_frame().columns) == ["strength", "reply"]
     assert "+0.40" in result._repr_html_()
     assert hooks(model) == 0
+
+
+def test_reading_in_batches_knows_where_each_prompt_ends(model, vectors):
+    """Rows of a padded batch have their last prompt tokens at different places."""
+    prompts = [model.prompt("Hi"), model.prompt("A much longer question, isn't it?")]
+    with emokit.steer(model, vectors, {"sad": 0.9}, positions="reply", blocks=0):
+        together = activations.readouts(model, prompts)
+        alone = [activations.readouts(model, [p])[0] for p in prompts]
+    np.testing.assert_allclose(together, alone, atol=1e-4)
+    assert not np.allclose(together, activations.readouts(model, prompts), atol=1e-3)
+
+
+def test_reading_an_answered_chat_steers_the_reply_from_the_readout_on(model, vectors):
+    chat = [{"role": "user", "content": "Is it?"}, {"role": "assistant", "content": "It is."}]
+    plain = emokit.read(model, vectors, chat, block=2)
+    with emokit.steer(model, vectors, {"sad": 0.9}, positions="reply", blocks=2):
+        steered = emokit.read(model, vectors, chat, block=2)
+    moved = np.abs(steered.scores - plain.scores).max(1) > 1e-3
+    assert moved.tolist() == [i >= plain.readout for i in range(len(plain.tokens))]
+
+
+def test_two_threads_never_see_each_others_steering(model, vectors):
+    """One steers and generates, one reads and streams; all get what they would get alone."""
+    expected = emokit.read(model, vectors, "Is it so?").scores
+    text = model.generate("Hello", max_new_tokens=8)
+    with emokit.steer(model, vectors, {"happy": 0.8}):
+        steered = model.generate("Hello", max_new_tokens=8)
+    wrong = []
+
+    def steering():
+        for _ in range(15):
+            with emokit.steer(model, vectors, {"happy": 0.8}):
+                if model.generate("Hello", max_new_tokens=8) != steered:
+                    wrong.append("steered")
+
+    thread = threading.Thread(target=steering)
+    thread.start()
+    while thread.is_alive():
+        if not np.array_equal(emokit.read(model, vectors, "Is it so?").scores, expected):
+            wrong.append("read")
+        if "".join(model.stream("Hello", max_new_tokens=8)) != text:
+            wrong.append("stream")
+    thread.join()
+    assert wrong == []
+    assert steered != text
+
+
+def test_block_numbers_of_numpy_are_block_numbers(model, vectors):
+    with emokit.steer(model, vectors, {"sad": 0.1}, blocks=np.argmax([0, 0, 1, 0])) as active:
+        assert active.blocks == [2]
+
+
+def test_strengths_that_are_no_dictionary_are_refused(model, vectors):
+    with pytest.raises(EmokitError, match="no dictionary"), emokit.steer(model, vectors, "happy"):
+        pass
+
+
+def test_a_sweep_shows_itself_briefly_and_as_a_picture(model, vectors):
+    result = emokit.sweep(model, vectors, "Hello", "happy", [0.4], max_new_tokens=2)
+    assert repr(result).startswith("Sweep(happy at block")
+    assert len(result.plot().axes) == 2
