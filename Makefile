@@ -24,7 +24,7 @@ demo: $(READY)
 test: $(READY)
 	$(BIN)/python tools/notebooks.py --check
 	$(BIN)/python -m pytest tests -m "not soak"
-	$(BIN)/python -m pytest --nbval --nbval-current-env --nbval-cell-timeout=600 notebooks
+	TQDM_DISABLE=1 $(BIN)/python -m pytest --nbval --nbval-current-env --nbval-cell-timeout=600 notebooks
 
 soak: $(READY)
 	$(BIN)/python -m pytest tests -m soak

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from tqdm.auto import tqdm
 
 from . import fetch
 from .errors import EmokitError
@@ -176,7 +177,8 @@ class Model:
         >>> model.generate("Name a colour.", max_new_tokens=5)
         """
         with self.lock:
-            return "".join(self.stream(content, max_new_tokens, temperature, seed))
+            pieces = self.stream(content, max_new_tokens, temperature, seed)
+            return "".join(tqdm(pieces, total=max_new_tokens, desc="generating", unit="tok", delay=2, leave=False))
 
     def stream(
         self,

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import torch
+from tqdm.auto import tqdm
 
 from .errors import EmokitError
 from .models import Message, Model
@@ -206,7 +207,8 @@ def sweep(
     rows: list[list[int]] = [[] for _ in values]
     open_rows = set(range(len(values)))
     with steer(model, vectors, {emotion: values}, positions=positions, blocks=block) as active:
-        for tokens in model.decode(model.encode(prompt), len(values), max_new_tokens, temperature, seed):
+        steps = model.decode(model.encode(prompt), len(values), max_new_tokens, temperature, seed)
+        for tokens in tqdm(steps, total=max_new_tokens, desc="generating", unit="tok", delay=2, leave=False):
             open_rows -= {i for i in open_rows if tokens[i] in stop}
             for i in open_rows:
                 rows[i].append(tokens[i])

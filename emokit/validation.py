@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+from tqdm.auto import tqdm
 
 from . import activations, selection
 from .errors import EmokitError
@@ -94,7 +95,10 @@ def validate(model: Model, stories: StorySet, *, seed: int = 0) -> Validation:
     flat_components = selection.components(neutral[:, chosen.block], chosen.components)
     at_best = means[:, chosen.block]
     rng = np.random.default_rng(seed)
-    null = [selection.heldout(at_best, _shuffled(labels, folds, rng), folds, flat_components) for _ in range(SHUFFLES)]
+    null = [
+        selection.heldout(at_best, _shuffled(labels, folds, rng), folds, flat_components)
+        for _ in tqdm(range(SHUFFLES), desc="shuffled labels", delay=2, leave=False)
+    ]
     bag = activations.embeddings(model, texts)
     bag_flat = activations.embeddings(model, flat) if flat else bag[:0]
     hits = selection.heldout_hits(at_best, labels, folds, flat_components)

@@ -8,6 +8,7 @@ The notebook is executed in its folder and keeps its outputs; it never holds wid
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 from pathlib import Path
@@ -17,6 +18,7 @@ import nbformat
 from nbclient import NotebookClient
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
+os.environ["TQDM_DISABLE"] = "1"  # bars come by time, and would differ from run to run
 FOLDER = Path(__file__).parent.parent / "notebooks"
 KERNEL = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
 
