@@ -174,3 +174,12 @@ def test_every_block_has_its_verdict_and_others_are_refused():
     for block in (3, -1):
         with pytest.raises(EmokitError, match="Blocks are 0 to 2"):
             result().signs(block=block)
+
+
+def test_where_all_emotions_rise_alike_the_signs_prove_nothing():
+    """Every labelling then gets as many right, ties count, and p is 1."""
+    panel = Panel("{X} of them", [1, 2], expect={"afraid": "up", "sad": "up"}, name="all rise")
+    rising = DoseResult(
+        (panel,), EMOTIONS, 0, {("all rise", "panel"): np.linspace(0, 1, 2)[:, None, None] * np.ones((1, 1, 6))}
+    )
+    assert (rising.signs().right, rising.signs().p) == (2, 1.0)

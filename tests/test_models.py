@@ -26,12 +26,19 @@ def test_blocks_that_cannot_be_told_apart_are_refused_and_can_be_named():
 
 
 def test_a_model_whose_last_block_does_not_lead_to_its_output_is_refused(model):
-    class Twice(nn.Module):
-        def forward(self, x):
-            return model_head(x).flip(-1)
+    def flipped(_m, _i, out):
+        out.logits = out.logits.flip(-1)
+        return out
 
-    model_head = model.hf.lm_head
-    model.hf.model.layers.append(nn.Identity())  # config and list disagree
+    handle = model.hf.register_forward_hook(flipped)
+    with pytest.raises(EmokitError, match="not the model's own output"):
+        emokit.Model(model.hf, model.tokenizer)
+    handle.remove()
+    assert hooks(model) == 0
+
+
+def test_blocks_and_config_that_disagree_are_refused(model):
+    model.hf.model.layers.append(nn.Identity())
     with pytest.raises(EmokitError, match="decoder layers"):
         emokit.Model(model.hf, model.tokenizer)
 

@@ -101,3 +101,13 @@ def test_table_and_summary(reading):
     assert reading.top(1) == [("happy", pytest.approx(0.141))]  # without the first token
     assert reading.top(1, at=0)[0][0] == "happy"
     assert repr(reading) == "Reading(4 tokens at block 7; happy +0.14, sad -0.17)"
+
+
+def test_text_that_no_token_covers_goes_to_a_neighbour():
+    """Some tokenizers leave spaces out of their offsets, at the end too."""
+    from emokit.reading import _whole_tokens
+
+    text = " ab cd  "
+    groups, ends = _whole_tokens([(0, 0), (1, 3), (4, 6)], text)
+    assert groups == [[1], [2]]
+    assert [text[a:b] for a, b in zip([0, *ends], ends, strict=False)] == [" ab", " cd  "]

@@ -278,3 +278,21 @@ def test_a_sweep_shows_itself_briefly_and_as_a_picture(model, vectors):
     result = emokit.sweep(model, vectors, "Hello", "happy", [0.4], max_new_tokens=2)
     assert repr(result).startswith("Sweep(happy at block")
     assert len(result.plot().axes) == 2
+
+
+def test_a_stream_begun_while_another_thread_steers_is_unsteered(model, vectors):
+    text = model.generate("Hello", max_new_tokens=6)
+    begun, go = threading.Event(), threading.Event()
+
+    def steering():
+        with emokit.steer(model, vectors, {"happy": 0.8}):
+            begun.set()
+            go.wait(10)
+
+    thread = threading.Thread(target=steering)
+    thread.start()
+    assert begun.wait(10)
+    stream = model.stream("Hello", max_new_tokens=6)
+    go.set()
+    thread.join()
+    assert "".join(stream) == text

@@ -92,14 +92,20 @@ def test_the_control_is_a_random_direction_of_the_same_size(board, model, vector
 
 
 def test_stop_ends_a_long_run(board, model):
-    seen = threading.Event()
-    handle = model.hf.register_forward_hook(lambda *_: seen.set())
+    seen, calls = threading.Event(), []
+
+    def count(*_):
+        calls.append(1)
+        seen.set()
+
+    handle = model.hf.register_forward_hook(count)
     board.tokens.value = 400
     assert seen.wait(10)
     board.stopper.click()
     assert board.wait(10)
     handle.remove()
     assert board.status.value == "stopped"
+    assert len(calls) < 200
     assert hooks(model) == 0
 
 
