@@ -9,11 +9,11 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from tqdm.auto import tqdm
 
 from .errors import EmokitError
 from .files import cache_dir, replacing
 from .models import Model
+from .progress import progress
 from .structure import hidden
 
 SKIP, SKIP_LONG, LONG = 5, 20, 80  # story means leave out the first 5 tokens, 20 in texts of more than 80 tokens
@@ -118,7 +118,7 @@ def _pooled(model: Model, encoded: list[list[int]], pooling: str, cache: bool) -
             elif first.setdefault(tuple(ids), i) == i:
                 todo.append(i)
         batches = _batches([len(encoded[i]) for i in todo], TOKEN_BUDGET.get(model.device.type, 1024))
-        with tqdm(total=sum(len(encoded[i]) for i in todo), desc="reading", unit="tok", delay=1, leave=False) as bar:
+        with progress(total=sum(len(encoded[i]) for i in todo), desc="reading", unit="tok") as bar:
             for batch in batches:
                 rows = [todo[j] for j in batch]
                 for i, array in zip(rows, _pool(model, [encoded[i] for i in rows], pooling), strict=True):
@@ -234,4 +234,4 @@ class _Shelf:
                 partial.write_bytes(hashlib.blake2b(data, digest_size=_DIGEST).digest() + data)
         except EmokitError as error:
             self.writable = False
-            tqdm.write(f"emokit: nothing more is cached: {error}")
+            print(f"emokit: nothing more is cached: {error}")

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from tqdm.auto import tqdm
 
 from . import fetch
 from .errors import EmokitError
+from .progress import progress
 from .structure import find_blocks, find_norm, fingerprint, glance
 
 Message = dict[str, str]
@@ -178,7 +178,7 @@ class Model:
         """
         with self.lock:
             pieces = self.stream(content, max_new_tokens, temperature, seed)
-            return "".join(tqdm(pieces, total=max_new_tokens, desc="generating", unit="tok", delay=2, leave=False))
+            return "".join(progress(pieces, total=max_new_tokens, desc="generating", unit="tok"))
 
     def stream(
         self,

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from tqdm.auto import tqdm
 
 from .errors import EmokitError
+from .progress import progress
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -50,7 +50,7 @@ def select(means: Array, neutral: Array, emotions: Sequence[str], topics: Sequen
     candidates = tuple(k for k in COMPONENTS if k <= limit)
     labels, folds = codes(emotions), codes(topics)
     accuracy = np.empty((means.shape[1], len(candidates)))
-    for block in tqdm(range(len(accuracy)), desc="held-out topics", unit="block", delay=2, leave=False):
+    for block in progress(range(len(accuracy)), desc="held-out topics", unit="block"):
         parts = components(neutral[:, block], candidates[-1])
         accuracy[block] = [heldout(means[:, block], labels, folds, parts[:k]) for k in candidates]
     padded = np.pad(accuracy, ((1, 1), (0, 0)), mode="edge")

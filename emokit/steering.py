@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import torch
-from tqdm.auto import tqdm
 
 from .errors import EmokitError
 from .models import Message, Model
+from .progress import progress
 from .structure import hidden
 from .vectors import Direction, EmotionVectors
 
@@ -208,7 +208,7 @@ def sweep(
     open_rows = set(range(len(values)))
     with steer(model, vectors, {emotion: values}, positions=positions, blocks=block) as active:
         steps = model.decode(model.encode(prompt), len(values), max_new_tokens, temperature, seed)
-        for tokens in tqdm(steps, total=max_new_tokens, desc="generating", unit="tok", delay=2, leave=False):
+        for tokens in progress(steps, total=max_new_tokens, desc="generating", unit="tok"):
             open_rows -= {i for i in open_rows if tokens[i] in stop}
             for i in open_rows:
                 rows[i].append(tokens[i])

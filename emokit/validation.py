@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from tqdm.auto import tqdm
 
 from . import activations, selection
 from .errors import EmokitError
 from .models import Model
+from .progress import progress
 from .stories import StorySet
 
 if TYPE_CHECKING:
@@ -97,7 +97,7 @@ def validate(model: Model, stories: StorySet, *, seed: int = 0) -> Validation:
     rng = np.random.default_rng(seed)
     null = [
         selection.heldout(at_best, _shuffled(labels, folds, rng), folds, flat_components)
-        for _ in tqdm(range(SHUFFLES), desc="shuffled labels", delay=2, leave=False)
+        for _ in progress(range(SHUFFLES), desc="shuffled labels")
     ]
     bag = activations.embeddings(model, texts)
     bag_flat = activations.embeddings(model, flat) if flat else bag[:0]

@@ -15,7 +15,7 @@ SOURCES = sorted(PACKAGE.rglob("*.py"))
 
 # design.md's layout: a module imports only from rows above its own; None may import anything
 ROWS = (
-    ("errors", "plots"), ("files", "structure", "panels"), ("fetch", "lint"), ("models", "stories"), ("activations",), ("selection",), ("vectors",),
+    ("errors", "plots", "progress"), ("files", "structure", "panels"), ("fetch", "lint"), ("models", "stories"), ("activations",), ("selection",), ("vectors",),
     ("reading", "steering"), ("calibration", "validation", "geometry", "dose"), ("experiments",), ("widgets",),
 )  # fmt: skip
 RANK = {name: rank for rank, row in enumerate(ROWS) for name in row}
@@ -211,3 +211,13 @@ from emokit import stories
 print(stories.corpus(), len(emokit.load_stories()), len(emokit.load_messages()), isinstance(emokit.load_stories().lint(), list))
 """
     assert python(code, str(tmp_path)) == f"{tmp_path / 'emokit' / 'corpus'} 384 96 True"
+
+
+@pytest.mark.parametrize(("disabled", "shown"), [("", False), ("1", True)])
+def test_bars_can_be_switched_off_in_notebooks_too(monkeypatch, disabled, shown):
+    from emokit.progress import progress
+
+    monkeypatch.setenv("TQDM_DISABLE", disabled)
+    bar = progress(total=3)
+    assert bar.disable is shown
+    bar.close()
