@@ -12,7 +12,7 @@ import torch
 
 from .errors import EmokitError
 from .files import cache_dir, replacing
-from .models import Model
+from .models import Model, padded
 from .progress import progress
 from .structure import hidden
 
@@ -141,13 +141,10 @@ def _batches(lengths: list[int], budget: int) -> list[list[int]]:
 
 def _pool(model: Model, rows: list[list[int]], pooling: str) -> list[Array]:
     """Run one batch, right-padded, and pool inside the hook in fp32."""
-    longest = max(map(len, rows))
-    ids = torch.zeros(len(rows), longest, dtype=torch.long)
-    mask = torch.zeros(len(rows), longest, dtype=torch.long)
+    ids, mask = padded(rows)
+    longest = ids.shape[1]
     weights = torch.zeros(len(rows), 1, longest)
     for i, row in enumerate(rows):
-        ids[i, : len(row)] = torch.tensor(row)
-        mask[i, : len(row)] = 1
         start = first_token(len(row)) if pooling == "story" else len(row) - 1
         weights[i, 0, start : len(row)] = 1 / (len(row) - start)
     out = torch.empty(len(rows), model.n_blocks, model.width)
@@ -191,17 +188,11 @@ def _forward(
 
         return read
 
-    before = [steer.fired for steer in model.steers]
-    with ExitStack() as stack, torch.inference_mode():
+    with ExitStack() as stack, torch.inference_mode(), model.steered(last):
         for block in blocks:
             stack.callback(model.blocks[block].register_forward_hook(hook(block)).remove)
         with suppress(_Stop):
             model.hf.base_model(input_ids=ids, attention_mask=mask, use_cache=False)
-    for steer, count in zip(model.steers, before, strict=True):
-        if steer.fired <= count and min(steer.blocks) <= last:
-            raise EmokitError(
-                "the steering hooks did not run", do="The reading would be unsteered; load the model again."
-            )
 
 
 class _Shelf:

@@ -172,7 +172,8 @@ class DoseResult:
         return float(curve[-1] - curve[0])
 
     def __repr__(self) -> str:
-        return f"DoseResult({self.verdict} at block {self.block}; {self.why})"
+        verdict, why = self.judge()
+        return f"DoseResult({verdict} at block {self.block}; {why})"
 
     def to_frame(self) -> pd.DataFrame:
         """A row per panel, kind and expected emotion: first and last score, change, Spearman's rho, sign as expected."""

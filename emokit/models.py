@@ -268,13 +268,20 @@ class Model:
 
     def forward(self, **inputs: Any) -> torch.Tensor:
         """Logits of one forward pass; raises EmokitError if an active steer did not act on it."""
-        before = [steer.fired for steer in self.steers]
-        logits = self.hf(**inputs).logits
-        if any(steer.fired <= count for steer, count in zip(self.steers, before, strict=True)):
-            raise EmokitError(
-                "the steering hooks did not run", do="The text would be unsteered; leave the `with` and load again."
-            )
-        return logits
+        with self.steered():
+            return self.hf(**inputs).logits
+
+    @contextmanager
+    def steered(self, last: int | None = None) -> Iterator[None]:
+        """Raise EmokitError if an active steer does not act within the block, in a pass that ends at block `last`."""
+        before = [(steer, steer.fired) for steer in self.steers]
+        yield
+        for steer, count in before:
+            if steer.fired <= count and (last is None or min(steer.blocks) <= last):
+                raise EmokitError(
+                    "the steering hooks did not run",
+                    do="All would be unsteered; leave the `with` and load the model again.",
+                )
 
     @contextmanager
     def replying(self, start: int | torch.Tensor | None) -> Iterator[None]:
@@ -311,12 +318,7 @@ class Model:
         if not rows:
             return []
         longest = max(map(len, rows))
-        batch = torch.zeros(len(rows), len(ids) + longest, dtype=torch.long)
-        mask = torch.zeros_like(batch)
-        for i, tail in enumerate(rows):
-            row = ids + tail
-            batch[i, : len(row)] = torch.tensor(row)
-            mask[i, : len(row)] = 1
+        batch, mask = padded([ids + tail for tail in rows])
         with self.lock, torch.inference_mode(), self.replying(len(ids) - 1):
             logits = self.forward(
                 input_ids=batch.to(self.device),
@@ -326,6 +328,16 @@ class Model:
             )
             chances = logits[:, -longest - 1 : -1].float().log_softmax(-1).cpu()
         return [float(chances[i, range(len(tail)), tail].sum()) for i, tail in enumerate(rows)]
+
+
+def padded(rows: Sequence[Sequence[int]]) -> tuple[torch.Tensor, torch.Tensor]:
+    """Token ids of several texts, padded on the right, and their attention mask: int64 [rows, longest] each."""
+    ids = torch.zeros(len(rows), max(map(len, rows)), dtype=torch.long)
+    mask = torch.zeros_like(ids)
+    for i, row in enumerate(rows):
+        ids[i, : len(row)] = torch.tensor(row)
+        mask[i, : len(row)] = 1
+    return ids, mask
 
 
 def _messages(content: str | Sequence[Message]) -> list[Message]:
