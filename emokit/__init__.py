@@ -21,12 +21,15 @@ _NAMES = {
     "extract": "vectors",
     "Reading": "reading",
     "read": "reading",
+    "watch": "reading",
+    "Lens": "lens",
+    "logit_lens": "lens",
     "steer": "steering",
     "sweep": "steering",
     "validate": "validation",
 }
 _MODULES = (
-    "activations", "dose", "errors", "fetch", "lint", "models", "plots", "reading", "selection", "steering", "stories",
+    "activations", "dose", "errors", "fetch", "lens", "lint", "models", "plots", "reading", "selection", "steering", "stories",
     "validation", "vectors", "widgets",
 )  # fmt: skip
 __all__ = [*_NAMES, *_MODULES]

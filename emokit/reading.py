@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from html import escape
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import torch
 
 from . import activations
 from .errors import EmokitError
 from .models import Message, Model
+from .structure import hidden
 from .vectors import EmotionVectors
 
 if TYPE_CHECKING:
@@ -41,9 +45,7 @@ def read(
     ids = ids[: len(model.encode(text))]  # without an EOS that the tokenizer adds
     offsets = offsets[: len(ids)]
     readout = max((i for i, (start, end) in enumerate(offsets) if start < before_reply and end > start), default=0)
-    states = activations.token_states(model, ids, [block], readout)[:, 0] - vectors.mean[block]
-    lengths = np.linalg.norm(states, axis=1, keepdims=True)
-    cosines = np.divide(states, lengths, out=np.zeros_like(states), where=lengths > 0) @ vectors.at(block).T
+    cosines = _cosines(activations.token_states(model, ids, [block], readout)[:, 0], vectors, block)
     groups, ends = _whole_tokens(offsets, text)
     starts = [0, *ends[:-1]]
     return Reading(
@@ -54,6 +56,99 @@ def read(
         readout=max((i for i, start in enumerate(starts) if start < before_reply), default=0),
         block=block,
     )
+
+
+@contextmanager
+def watch(model: Model, vectors: EmotionVectors, *, block: int | None = None) -> Iterator[Watch]:
+    """Within the `with`, follow a reply while it is generated: `reading` grows with each token, without a pass of its own.
+
+    Follows this thread's newest `generate` or `stream`, from its readout on; steers act first, so the steered state is
+    seen. On leaving, no hook remains. Raises EmokitError for another model's vectors, and for a batch, as a sweep is.
+
+    >>> with emokit.watch(model, vectors) as seen:
+    ...     for piece in model.stream("My dog is missing."):
+    ...         print(piece, seen.reading.top(1, at=-1))
+    """
+    vectors.check(model)
+    seen = Watch(model, vectors, vectors.block(block))
+    handles = [
+        model.hf.get_input_embeddings().register_forward_hook(seen.tokens_in),
+        model.blocks[seen.block].register_forward_hook(seen.states_out),
+    ]
+    try:
+        yield seen
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+class Watch:
+    """What a `watch` has seen: the readout, and each token of the reply that the model has taken in since.
+
+    The newest token of a reply is not among them until the model goes on from it.
+    """
+
+    def __init__(self, model: Model, vectors: EmotionVectors, block: int) -> None:
+        self.block = block
+        self._model, self._vectors, self._thread = model, vectors, threading.get_ident()
+        self._ids: list[int] = []
+        self._scores: list[Array] = []
+
+    @property
+    def reading(self) -> Reading:
+        """A `Reading` of the last prompt token, which is its readout, and the reply so far."""
+        if not self._scores:
+            raise EmokitError("nothing was watched yet", do="Let the model generate or stream inside the `with`.")
+        groups, pieces = self._pieces()
+        return Reading(
+            text="".join(pieces),
+            tokens=tuple(pieces),
+            emotions=self._vectors.emotions,
+            scores=np.stack([np.mean([self._scores[i] for i in group], 0) for group in groups]).astype(np.float32),
+            readout=0,
+            block=self.block,
+        )
+
+    def _pieces(self) -> tuple[list[list[int]], list[str]]:
+        """The tokens in groups that end with a whole character, and each group's text."""
+        decode = self._model.tokenizer.decode
+        groups: list[list[int]] = [[0]]
+        pieces, shown, last = [decode(self._ids[:1])], "", len(self._scores)
+        fresh = True
+        for i in range(1, last):
+            text = decode(self._ids[1 : i + 1], clean_up_tokenization_spaces=False)
+            if fresh:
+                groups.append([])
+                pieces.append("")
+            groups[-1].append(i)
+            pieces[-1] = text[len(shown) :]
+            fresh = not text.endswith("\ufffd")
+            shown = text if fresh else shown
+        return groups, pieces
+
+    def tokens_in(self, _module: torch.nn.Module, inputs: Any, _output: Any) -> None:
+        """The hook of the input embeddings: note the tokens of a pass; more than one at once begin anew."""
+        if threading.get_ident() != self._thread:
+            return
+        ids = inputs[0]
+        if len(ids) != 1:
+            raise EmokitError("a watch follows one text, not a batch of", len(ids), "Leave the `with watch(...)` first.")
+        if ids.shape[1] > 1 or not self._ids:
+            self._ids, self._scores = [], []
+        self._ids.append(int(ids[0, -1]))
+
+    def states_out(self, _module: torch.nn.Module, _inputs: Any, output: Any) -> None:
+        """The hook of the block: score the pass's last token."""
+        if threading.get_ident() == self._thread:
+            states = hidden(output)[0, -1:].float().cpu().numpy()
+            self._scores.append(_cosines(states, self._vectors, self.block)[0])
+
+
+def _cosines(states: Array, vectors: EmotionVectors, block: int) -> Array:
+    """Cosine of (states [tokens, width] - mean) with each direction at a block: [tokens, emotions]; 0 for no state."""
+    states = states - vectors.mean[block]
+    lengths = np.linalg.norm(states, axis=1, keepdims=True)
+    return np.divide(states, lengths, out=np.zeros_like(states), where=lengths > 0) @ vectors.at(block).T
 
 
 def _chat(model: Model, messages: Sequence[Message]) -> tuple[str, int]:

@@ -127,12 +127,7 @@ def _added(vectors: EmotionVectors, strengths: Strengths) -> np.ndarray:
         raise EmokitError("lists of strengths differ in length", sorted(lengths), "Give one strength, or one per row.")
     total = np.zeros((1, len(vectors.blocks), vectors.width), np.float32)
     for key, column in columns.items():
-        rows = vectors[key].rows if isinstance(key, str) else getattr(key, "rows", None)
-        if not isinstance(rows, np.ndarray) or rows.shape != total.shape[1:]:
-            raise EmokitError(
-                "not an emotion or a Direction of these vectors", key, 'Use "calm" or vectors["calm"] - vectors["sad"].'
-            )
-        total = total + column.reshape(-1, 1, 1) * rows
+        total = total + column.reshape(-1, 1, 1) * vectors.direction(key).rows
     return total
 
 

@@ -94,26 +94,34 @@ def _provenance(model: Model, stories: StorySet, chosen: selection.Selection) ->
 class Direction:
     """One direction at every block, float32 [blocks, width]; `+`, `-` and `*` make new ones.
 
+    `model` is the fingerprint of the model it belongs to. Raises EmokitError for directions of different models.
+
     >>> 0.5 * (vectors["afraid"] - vectors["calm"])
     Direction(0.5*(afraid - calm))
     """
 
     name: str
     rows: Array
+    model: str | None = None
 
     def __add__(self, other: Direction) -> Direction:
-        return Direction(f"({self.name} + {other.name})", self.rows + other.rows)
+        return Direction(f"({self.name} + {other.name})", self.rows + self._like(other).rows, self.model)
 
     def __sub__(self, other: Direction) -> Direction:
-        return Direction(f"({self.name} - {other.name})", self.rows - other.rows)
+        return Direction(f"({self.name} - {other.name})", self.rows - self._like(other).rows, self.model)
 
     def __mul__(self, factor: float) -> Direction:
-        return Direction(f"{factor:g}*{self.name}", self.rows * np.float32(factor))
+        return Direction(f"{factor:g}*{self.name}", self.rows * np.float32(factor), self.model)
 
     __rmul__ = __mul__
 
     def __neg__(self) -> Direction:
-        return Direction(f"-{self.name}", -self.rows)
+        return Direction(f"-{self.name}", -self.rows, self.model)
+
+    def _like(self, other: Direction) -> Direction:
+        if not isinstance(other, Direction) or (other.model, other.rows.shape) != (self.model, self.rows.shape):
+            raise EmokitError("not a Direction of the same model", other, 'Combine those of one model: vectors["calm"].')
+        return other
 
     def __repr__(self) -> str:
         return f"Direction({self.name})"
@@ -169,13 +177,28 @@ class EmotionVectors:
         return self.emotions.index(emotion)
 
     def __getitem__(self, emotion: str) -> Direction:
-        return Direction(emotion, self.directions[:, self.index(emotion)])
+        return Direction(emotion, self.directions[:, self.index(emotion)], self.fingerprint)
+
+    @property
+    def fingerprint(self) -> str | None:
+        """The fingerprint of the model these vectors were made from."""
+        return self.provenance.get("model", {}).get("fingerprint")
+
+    def direction(self, key: str | Direction) -> Direction:
+        """The direction of an emotion, or a `Direction` itself; raises EmokitError unless it belongs to these vectors."""
+        if isinstance(key, str):
+            return self[key]
+        if not isinstance(key, Direction) or (key.model, key.rows.shape) != (self.fingerprint, self.mean.shape):
+            raise EmokitError(
+                "not an emotion or a Direction of these vectors", key, 'Use "calm" or vectors["calm"] - vectors["sad"].'
+            )
+        return key
 
     def random(self, seed: int) -> Direction:
         """A control: a random unit direction in the span of the emotions, with the same mixture at every block."""
         mixture = np.random.default_rng(seed).standard_normal(len(self.emotions)).astype(np.float32)
         rows = (mixture - mixture.mean()) @ self.directions
-        return Direction(f"random {seed}", rows / np.linalg.norm(rows, axis=1, keepdims=True))
+        return Direction(f"random {seed}", rows / np.linalg.norm(rows, axis=1, keepdims=True), self.fingerprint)
 
     def check(self, model: Model) -> None:
         """Raise EmokitError unless these vectors were made from this model."""
@@ -187,7 +210,7 @@ class EmotionVectors:
                 "Load the model they were made from, or extract again.",
             )
         made = self.provenance.get("model", {})
-        if made.get("fingerprint") not in (None, model.fingerprint):
+        if self.fingerprint not in (None, model.fingerprint):
             raise EmokitError(
                 f"the vectors were made from other weights than those of {model.name}",
                 {key: made.get(key) for key in ("name", "dtype", "fingerprint")},

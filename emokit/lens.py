@@ -1,0 +1,81 @@
+"""The logit lens: which tokens a direction would raise and lower, were it read by the model's own head."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from .errors import EmokitError
+from .models import Model
+from .vectors import Direction, EmotionVectors
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+STEP = 0.01  # of the block's median norm; the difference of a step to either side is linear in the direction
+
+
+def logit_lens(
+    model: Model, vectors: EmotionVectors, direction: str | Direction, *, block: int | None = None
+) -> Lens:
+    """What a direction at a block does to the logits through the final norm and head alone, skipping the blocks between.
+
+    The slope of the logits at `vectors.mean` along the direction, in nats per unit of strength. The first blocks' states
+    are not yet in the head's terms, so read it from the middle on. Raises EmokitError for another model's vectors.
+
+    >>> emokit.logit_lens(model, vectors, "sad").top(3)
+    """
+    vectors.check(model)
+    block = vectors.block(block)
+    chosen = vectors.direction(direction)
+    norm = float(vectors.norms[block])
+    step = STEP * norm * chosen.rows[block]
+    states = torch.from_numpy(np.stack([vectors.mean[block] + step, vectors.mean[block] - step]))
+    weight = model.hf.get_output_embeddings().weight
+    with model.lock, torch.inference_mode():
+        up, down = model.hf.get_output_embeddings()(model.norm(states.to(weight.device, weight.dtype))).float().cpu()
+    tokens = model.tokenizer.convert_ids_to_tokens(range(len(up)))
+    pieces = tuple(model.tokenizer.decode([i]) if token is not None else "" for i, token in enumerate(tokens))
+    return Lens(chosen.name, block, pieces, ((up - down) / (2 * STEP)).numpy())
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Lens:
+    """Slopes of all logits along one direction: `slopes` float32 [vocabulary], in nats per unit of strength."""
+
+    direction: str
+    block: int
+    tokens: tuple[str, ...]
+    slopes: np.ndarray
+
+    def top(self, count: int = 8) -> list[str]:
+        """The tokens that rise most."""
+        return [self.tokens[i] for i in np.argsort(-self.slopes, kind="stable")[:count]]
+
+    def bottom(self, count: int = 8) -> list[str]:
+        """The tokens that fall most."""
+        return [self.tokens[i] for i in np.argsort(self.slopes, kind="stable")[:count]]
+
+    def rank(self, token: str) -> int:
+        """How many tokens rise more than this one (" sad" with its space); raises EmokitError for what is not one token."""
+        if token not in self.tokens:
+            raise EmokitError("not a token of the model's vocabulary", token, 'Most words begin with a space: " sad".')
+        return int((self.slopes > self.slopes[self.tokens.index(token)]).sum())
+
+    def __repr__(self) -> str:
+        return f"Lens({self.direction} at block {self.block}; up: {self.top(5)}; down: {self.bottom(5)})"
+
+    def to_frame(self, count: int = 8) -> pd.DataFrame:
+        """A table of the tokens that rise and fall most, with their slopes in nats per unit of strength."""
+        import pandas as pd
+
+        order = np.argsort(-self.slopes, kind="stable")
+        up, down = order[:count], order[::-1][:count]
+        columns = {
+            "up": [self.tokens[i] for i in up], "nats up": self.slopes[up],
+            "down": [self.tokens[i] for i in down], "nats down": self.slopes[down],
+        }  # fmt: skip
+        return pd.DataFrame(columns)
