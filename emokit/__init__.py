@@ -29,7 +29,7 @@ _NAMES = {
     "validate": "validation",
 }
 _MODULES = (
-    "activations", "dose", "errors", "fetch", "lens", "lint", "models", "plots", "reading", "selection", "steering", "stories",
+    "activations", "dose", "errors", "fetch", "geometry", "lens", "lint", "models", "plots", "reading", "selection", "steering", "stories",
     "validation", "vectors", "widgets",
 )  # fmt: skip
 __all__ = [*_NAMES, *_MODULES]

@@ -18,9 +18,7 @@ if TYPE_CHECKING:
 STEP = 0.01  # of the block's median norm; the difference of a step to either side is linear in the direction
 
 
-def logit_lens(
-    model: Model, vectors: EmotionVectors, direction: str | Direction, *, block: int | None = None
-) -> Lens:
+def logit_lens(model: Model, vectors: EmotionVectors, direction: str | Direction, *, block: int | None = None) -> Lens:
     """What a direction at a block does to the logits through the final norm and head alone, skipping the blocks between.
 
     The slope of the logits at `vectors.mean` along the direction, in nats per unit of strength. The first blocks' states

@@ -14,6 +14,7 @@ import matplotlib.figure
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import Normalize, to_hex
+from matplotlib.patches import Rectangle
 
 Array = np.ndarray
 
@@ -254,15 +255,30 @@ def grid(values: Array, labels: Sequence[str], *, xlabel: str, ylabel: str, titl
     return figure
 
 
-def signs_by_block(counts: Mapping[str, Array], *, total: int, chosen: int, title: str = "") -> Figure:
-    """Right signs at every block, a line per kind, with the half that coins would get and the chosen block marked."""
+def by_block(
+    curves: Mapping[str, Sequence[float]],
+    *,
+    chosen: int,
+    ylabel: str,
+    limits: tuple[float, float] | None = None,
+    level: tuple[float, str] | None = None,
+    title: str = "",
+) -> Figure:
+    """A value at every block, a line per name, with the block chosen beforehand and a named level marked."""
     with _figure(8, 3.2) as (figure, axis):
-        for i, (name, values) in enumerate(counts.items()):
+        for i, (name, values) in enumerate(curves.items()):
             axis.plot(values, label=name, color=COLOURS[i], linestyle=STYLES[i], marker=MARKERS[i], markersize=4)
-        axis.axhline(total / 2, color="#555555", linestyle=":", label="half")
+        if level:
+            axis.axhline(level[0], color="#555555", linestyle=":", label=level[1])
+        axis.set(xlabel="block (0-based)", ylabel=ylabel, ylim=limits, title=title)
         axis.axvline(chosen, color="black", linewidth=1, alpha=0.6)
-        axis.annotate(f"block {chosen}", (chosen, 0), xytext=(4, 3), textcoords="offset points")
-        axis.set(xlabel="block (0-based)", ylabel=f"signs right, of {total}", ylim=(0, total + 0.5), title=title)
+        axis.annotate(
+            f"block {chosen}",
+            (chosen, 0),
+            xycoords=("data", "axes fraction"),
+            xytext=(4, 3),
+            textcoords="offset points",
+        )
         axis.legend(loc="center left", bbox_to_anchor=(1, 0.5))
     return figure
 
@@ -293,4 +309,76 @@ def line(x: Sequence[float], y: Sequence[float], *, xlabel: str, ylabel: str, ti
     with _figure(6, 3) as (figure, axis):
         axis.plot(x, y, color=COLOURS[0], marker="o")
         axis.set(xlabel=xlabel, ylabel=ylabel, title=title)
+    return figure
+
+
+def scatter(
+    points: Array, labels: Sequence[str], *, colour: Array, xlabel: str, ylabel: str, colour_label: str, title: str = ""
+) -> Figure:
+    """Labelled points [labels, 2] on axes of one scale, coloured about 0 by a value; where it is NaN, an empty ring."""
+    known = np.isfinite(colour)
+    limit = float(np.abs(colour[known]).max()) if known.any() else 1.0
+    with _figure(7.4, 5.8) as (figure, axis):
+        axis.axhline(0, color="#bbbbbb", linewidth=0.8)
+        axis.axvline(0, color="#bbbbbb", linewidth=0.8)
+        axis.scatter(*points[~known].T, s=60, facecolors="white", edgecolors="#555555", label="not rated")
+        shown = axis.scatter(
+            *points[known].T, s=60, c=colour[known], cmap=DIVERGING, vmin=-limit, vmax=limit, edgecolors="#555555"
+        )
+        figure.colorbar(shown, ax=axis, label=colour_label, shrink=0.7)
+        if (~known).any():
+            axis.legend(loc="lower right", fontsize=8)
+        reach = 1.18 * float(np.abs(points).max())
+        axis.set(xlim=(-reach, reach), ylim=(-reach, reach), xlabel=xlabel, ylabel=ylabel, title=title)
+        axis.set_aspect("equal")
+        for (x, y), label, (dx, dy) in zip(points, labels, _beside(points / reach * 190, labels), strict=True):
+            place = {"ha": "left" if dx > 0 else "right" if dx < 0 else "center", "va": "center"}
+            axis.annotate(label, (x, y), xytext=(dx, dy), textcoords="offset points", fontsize=8, **place)
+    return figure
+
+
+def _beside(points: Array, labels: Sequence[str]) -> list[tuple[float, float]]:
+    """For each of the points (in points of 1/72 inch) the place beside it where its label covers least of what is there."""
+    taken = [(x - 4, y - 4, x + 4, y + 4) for x, y in points]
+    chosen = []
+    for (x, y), label in zip(points, labels, strict=True):
+        width, best = 4.6 * len(label), (np.inf, (0.0, 0.0), (0.0, 0.0, 0.0, 0.0))
+        for dx, dy in ((6, 0), (-6, 0), (0, 9), (0, -9), (5, 7), (-5, 7), (5, -7), (-5, -7), (0, 15), (0, -15)):
+            left = x + dx - (0 if dx > 0 else width if dx < 0 else width / 2)
+            box = (left, y + dy - 5, left + width, y + dy + 5)
+            covered = sum(
+                max(0, min(box[2], b[2]) - max(box[0], b[0])) * max(0, min(box[3], b[3]) - max(box[1], b[1]))
+                for b in taken
+            )
+            best = min(best, (covered, (dx, dy), box), key=lambda option: option[0])
+        taken.append(best[2])
+        chosen.append(best[1])
+    return chosen
+
+
+def cosine_map(
+    values: Array, labels: Sequence[str], groups: Sequence[str], *, limit: float = 0.6, title: str = ""
+) -> Figure:
+    """A square map of cosines, diverging about 0, the runs of equal groups framed along the diagonal and named."""
+    size = 0.26 * len(labels) + 2
+    with _figure(size + 2.6, size - 0.2) as (figure, axis):
+        shown = axis.imshow(values, cmap=DIVERGING, vmin=-limit, vmax=limit)
+        start = 0
+        for end in range(1, len(groups) + 1):
+            if end == len(groups) or groups[end] != groups[start]:
+                corner, extent = (start - 0.5, start - 0.5), end - start
+                axis.add_patch(Rectangle(corner, extent, extent, fill=False, edgecolor="black", linewidth=1.6))
+                axis.annotate(
+                    groups[start],
+                    (1.01, (start + end - 1) / 2),
+                    xycoords=("axes fraction", "data"),
+                    fontsize=8,
+                    va="center",
+                )
+                start = end
+        axis.set_xticks(range(len(labels)), labels, rotation=60, ha="right", fontsize=8)
+        axis.set_yticks(range(len(labels)), labels, fontsize=8)
+        axis.grid(False)
+        figure.colorbar(shown, ax=axis, label="cosine", location="left", shrink=0.6, extend="both")
+        axis.set_title(title)
     return figure

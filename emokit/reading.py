@@ -132,7 +132,9 @@ class Watch:
             return
         ids = inputs[0]
         if len(ids) != 1:
-            raise EmokitError("a watch follows one text, not a batch of", len(ids), "Leave the `with watch(...)` first.")
+            raise EmokitError(
+                "a watch follows one text, not a batch of", len(ids), "Leave the `with watch(...)` first."
+            )
         if ids.shape[1] > 1 or not self._ids:
             self._ids, self._scores = [], []
         self._ids.append(int(ids[0, -1]))

@@ -120,7 +120,9 @@ class Direction:
 
     def _like(self, other: Direction) -> Direction:
         if not isinstance(other, Direction) or (other.model, other.rows.shape) != (self.model, self.rows.shape):
-            raise EmokitError("not a Direction of the same model", other, 'Combine those of one model: vectors["calm"].')
+            raise EmokitError(
+                "not a Direction of the same model", other, 'Combine those of one model: vectors["calm"].'
+            )
         return other
 
     def __repr__(self) -> str:

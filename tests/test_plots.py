@@ -43,9 +43,14 @@ FIGURES = {
     "text_columns": lambda: plots.text_columns({"plain": "It was fine.", "happy": "It was $great$! " * 30}, title="t"),
     "boxes": lambda: plots.boxes({"sad": [40, 41, 45], "happy": [38, 40, 44]}, ylabel="words"),
     "grid": lambda: plots.grid(np.eye(3), ["a", "b", "c"], xlabel="read as", ylabel="is"),
-    "signs_by_block": lambda: plots.signs_by_block(
-        {"panel": np.array([3, 8, 7]), "ladder": [6, 9, 9]}, total=12, chosen=1
+    "by_block": lambda: plots.by_block(
+        {"panel": np.array([3, 8, 7]), "ladder": [6, 9, 9]}, chosen=1, ylabel="signs right", limits=(0, 12.5), level=(6, "half")
     ),
+    "scatter": lambda: plots.scatter(
+        np.array([[0.1, 0.2], [0.1, 0.21], [-0.3, 0]]), ["happy", "$x$", "sad"], colour=np.array([2.0, np.nan, -1]),
+        xlabel="PC1", ylabel="PC2", colour_label="valence",
+    ),
+    "cosine_map": lambda: plots.cosine_map(np.eye(3), ["happy", "sad", "lonely"], ["joy", "despair", "despair"]),
     "gain_against_null": lambda: plots.gain_against_null(
         ["sad", "happy"], np.array([2, 3]), np.array([[0, 1], [-1, 0], [0.5, 0]]), ylabel="nats"
     ),

@@ -99,7 +99,9 @@ def test_pieces_are_whole_characters(model, vectors):
             seen._scores.append(np.full(len(vectors.emotions), len(seen._scores), np.float32))
     reading = seen.reading
     assert list(reading.tokens[1:]) == list("naïve 😀 漢")
-    assert reading.scores[1 + "naïve 😀".index("😀")].tolist() == pytest.approx([np.mean([8, 9, 10, 11])] * len(vectors.emotions))
+    assert reading.scores[1 + "naïve 😀".index("😀")].tolist() == pytest.approx(
+        [np.mean([8, 9, 10, 11])] * len(vectors.emotions)
+    )
 
 
 def test_a_batch_is_refused(model, vectors):

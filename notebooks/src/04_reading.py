@@ -135,8 +135,8 @@ print(f"as far as happy minus sad: {reached:.0%} of random mixtures of emotions"
 # %% [markdown]
 # ## Where does a message keep its emotion?
 #
-# The kit's 96 messages imply an emotion and never name it. We send each as a chat and read it at several places: over all tokens of the message, at its last token, and at
-# the **readout**, the last token before the reply, where everything is known and no word of the reply is chosen. "Right" means: of 24 emotions, its own has the highest score
+# The kit's 96 messages imply an emotion and never name it. We send each as a chat and read it at several places: over all tokens of the message, at its last token, at a token of
+# the chat template (two before the end), and at the **readout**, the last token before the reply, where everything is known and no word of the reply is chosen. "Right" means: of 24 emotions, its own has the highest score
 # (centred over the messages).
 
 # %%
@@ -158,9 +158,9 @@ def inside(reading, message, place, end):
 
 spans = [inside(*four) for four in zip(readings, messages, places, ends)]
 where = {
-    "all tokens\nof the message": np.stack([s.mean(0) for s in spans]),
-    "last token\nof the message": np.stack([s[-1] for s in spans]),
-    "two tokens before\nthe readout": np.stack([r.scores[r.readout - 2] for r in readings]),
+    "message": np.stack([s.mean(0) for s in spans]),
+    "its last": np.stack([s[-1] for s in spans]),
+    "template": np.stack([r.scores[r.readout - 2] for r in readings]),
     "readout": np.stack([r.scores[r.readout] for r in readings]),
 }
 
@@ -178,11 +178,11 @@ plots.bars(
     list(accuracy),
     {"own emotion first": list(accuracy.values()), "shuffled labels, 95 % below": list(shuffled.values())},
     ylabel="share of 96 messages",
-    title="The emotion is spread over the message; a part of it reaches the readout",
+    title="Spread over the message; a part reaches the readout",
 )
 
 # %% [markdown]
-# > **You should see** a tall first bar, a lower one at the message's full stop, hardly more than chance on the template's word *assistant*, and at the readout again clearly more than
+# > **You should see** a tall first bar, a lower one at the message's full stop, hardly more than chance inside the template, and at the readout again clearly more than
 # > shuffled labels. If the readout were no better than they are, notebook 05 could not ask what it asks.
 #
 # **This is the signature result of this notebook.** The state before the reply is *not* a summary of all that was felt in the message, not in a model of this size; it knows something.

@@ -135,7 +135,14 @@ for name in ("panel", "ladder"):
     few = (blocks[f"{name} p"] <= 0.05).sum()
     print(f"{name} signs have p <= 0.05 at {few} of {len(blocks)} blocks")
 counts = {"numbers": blocks["panel signs"], "words": blocks["ladder signs"]}
-plots.signs_by_block(counts, total=12, chosen=result.block, title="Signs right at every block")
+plots.by_block(
+    counts,
+    chosen=result.block,
+    ylabel="signs right, of 12",
+    limits=(0, 12.5),
+    level=(6, "half"),
+    title="Signs right at every block",
+)
 
 # %%
 blocks["verdict"].value_counts().to_frame("blocks")

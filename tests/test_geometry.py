@@ -1,0 +1,160 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from sklearn.decomposition import PCA
+
+import emokit
+from emokit import geometry
+from emokit.vectors import EmotionVectors
+
+WORDS = (
+    "happy",
+    "proud",
+    "loving",
+    "calm",
+    "hopeful",
+    "sad",
+    "angry",
+    "afraid",
+    "guilty",
+    "lonely",
+    "jealous",
+    "bored",
+)
+
+
+def made(rows, words=WORDS):
+    """Vectors of one block with these rows, scaled to length 1."""
+    rows = rows / np.linalg.norm(rows, axis=1, keepdims=True)
+    width = rows.shape[1]
+    return EmotionVectors(
+        tuple(words), rows[None].astype(np.float32), np.zeros((1, width), np.float32), np.ones(1, np.float32), 0
+    )
+
+
+def with_valence(strength, seed=0, width=48):
+    """Random directions, with so much of the words' valence on one axis."""
+    rows = np.random.default_rng(seed).standard_normal((len(WORDS), width))
+    rows[:, 7] += strength * np.nan_to_num(geometry.valence(WORDS))
+    return made(rows)
+
+
+def test_components_equal_scikit_learns(vectors):
+    found = geometry.pca(vectors, 1)
+    oracle = PCA().fit(vectors.at(1))
+    np.testing.assert_allclose(found.variance, oracle.explained_variance_ratio_[:2], rtol=1e-4)
+    np.testing.assert_allclose(np.abs(found.coordinates), np.abs(oracle.transform(vectors.at(1))[:, :2]), atol=1e-5)
+    np.testing.assert_allclose(np.abs(found.axes), np.abs(oracle.components_[:2]), atol=1e-4)
+    np.testing.assert_allclose((vectors.at(1) - vectors.at(1).mean(0)) @ found.axes.T, found.coordinates, atol=1e-5)
+
+
+def test_planted_valence_is_found_named_and_turned_upwards():
+    for sign in (1, -1):
+        found = geometry.pca(with_valence(sign * 6.0))
+        assert found.valence.found
+        assert found.valence.component == 0
+        assert found.valence.r[0] > 0.9
+        assert found.valence.interval[0] > 0
+        assert found.coordinates[WORDS.index("happy"), 0] > found.coordinates[WORDS.index("sad"), 0]
+        assert "valence is PC1" in repr(found)
+        assert "PC1 = valence" in found.plot().axes[0].get_xlabel()
+
+
+def test_in_noise_no_component_is_called_valence_more_often_than_one_in_twenty():
+    """The null: the p of the best of five components is uniform, so it is below 0.05 in about one case in twenty."""
+    p = np.array([geometry.pca(with_valence(0, seed)).valence.p for seed in range(60)])
+    assert (p <= 0.05).mean() <= 0.15
+    assert 0.3 < p.mean() < 0.7
+    assert "no component is valence" in repr(geometry.pca(with_valence(0, int(p.argmax()))))
+
+
+def test_the_p_counts_the_choice_among_components():
+    x, y = np.random.default_rng(1).standard_normal((20, 5)), np.random.default_rng(2).standard_normal(20)
+    both = geometry.agreement("valence", x, y)
+    alone = geometry.agreement("valence", x[:, [both.component]], y)
+    assert both.r[both.component] == pytest.approx(np.corrcoef(x[:, both.component], y)[0, 1])
+    assert alone.r[0] == pytest.approx(both.r[both.component])
+    assert both.p > 2 * alone.p
+
+
+def test_unrated_words_are_left_out_and_too_few_are_no_test():
+    x, y = np.random.default_rng(1).standard_normal((20, 3)), np.random.default_rng(2).standard_normal(20)
+    gap = y.copy()
+    gap[:4] = np.nan
+    assert geometry.agreement("v", x, gap).count == 16
+    np.testing.assert_allclose(geometry.agreement("v", x, gap).r, geometry.agreement("v", x[4:], y[4:]).r)
+    gap[:16] = np.nan
+    assert geometry.agreement("v", x, gap) is None
+    assert geometry.valence(["happy", "no such word"])[0] > 0
+    assert np.isnan(geometry.valence(["no such word"])[0])
+    assert np.isnan(geometry.arousal(["no such word"])[0])
+
+
+def test_results_do_not_depend_on_the_order_of_emotions():
+    whole = with_valence(3.0)
+    order = np.random.default_rng(0).permutation(len(WORDS))
+    other = replace(whole, emotions=tuple(WORDS[i] for i in order), directions=whole.directions[:, order])
+    a, b = geometry.pca(whole), geometry.pca(other)
+    np.testing.assert_allclose(a.coordinates[order], b.coordinates, atol=1e-4)
+    assert a.valence.p == pytest.approx(b.valence.p, abs=0.02)
+    assert geometry.cosines(whole).contrast == pytest.approx(geometry.cosines(other).contrast)
+    assert geometry.cosines(whole).clusters == geometry.cosines(other).clusters
+
+
+def test_cosines_are_ordered_by_cluster_and_their_contrast_is_a_plain_mean(vectors):
+    found = geometry.cosines(vectors, 1)
+    assert list(found.clusters) == sorted(found.clusters, key=found.clusters.index)  # runs, none broken
+    table = geometry.ratings()
+    assert [table[e]["cluster"] for e in found.emotions] == list(found.clusters)
+    for i, a in enumerate(found.emotions):
+        for j, b in enumerate(found.emotions):
+            assert found.values[i, j] == pytest.approx(float(vectors[a].rows[1] @ vectors[b].rows[1]), abs=1e-5)
+    assert found.to_frame().loc["happy", "sad"] == found.to_frame().loc["sad", "happy"]
+
+
+def test_planted_clusters_are_found_and_noise_is_not():
+    rng = np.random.default_rng(0)
+    table = geometry.ratings()
+    own = [table[w]["cluster"] for w in WORDS]
+    centres = {c: rng.standard_normal(48) for c in own}
+    planted = geometry.cosines(made(np.stack([centres[c] for c in own]) + rng.standard_normal((len(WORDS), 48))))
+    assert planted.contrast > 0.3
+    assert planted.p <= 0.005
+    noise = [geometry.cosines(made(np.random.default_rng(s).standard_normal((len(WORDS), 48)))).p for s in range(20)]
+    assert 0.25 < np.mean(noise) < 0.75
+
+
+def test_pleasant_clusters_come_first():
+    order = list(dict.fromkeys(geometry.cosines(with_valence(0)).clusters))
+    pleasant = [np.mean([float(r["valence"]) for r in geometry.ratings().values() if r["cluster"] == c]) for c in order]
+    assert pleasant == sorted(pleasant, reverse=True)
+
+
+def test_words_outside_the_table_are_a_cluster_of_their_own():
+    rows = np.random.default_rng(0).standard_normal((12, 20))
+    found = geometry.cosines(made(rows, ("zesty", *WORDS[1:])))
+    assert found.emotions[-1] == "zesty"
+    assert found.clusters[-1] == "others"
+    assert geometry.pca(made(rows, ("zesty", *WORDS[1:]))).to_frame().loc["zesty", "cluster"] == ""
+
+
+def test_two_emotions_have_no_plane():
+    with pytest.raises(emokit.EmokitError, match="at least three"):
+        geometry.pca(made(np.eye(2, 8), ("happy", "sad")))
+
+
+def test_unknown_blocks_are_refused(vectors):
+    for function in (geometry.pca, geometry.cosines):
+        with pytest.raises(emokit.EmokitError, match="unknown block"):
+            function(vectors, 99)
+
+
+def test_tables_and_pictures():
+    found = geometry.pca(with_valence(3.0))
+    frame = found.to_frame()
+    assert list(frame.index) == list(WORDS)
+    assert frame.loc["happy", "valence"] == pytest.approx(2.7)
+    assert 1 <= frame.loc["angry", "arousal"] <= 7
+    assert found._repr_png_() == found._repr_png_()
+    assert geometry.cosines(with_valence(3.0))._repr_png_().startswith(b"\x89PNG")
