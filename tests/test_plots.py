@@ -44,11 +44,19 @@ FIGURES = {
     "boxes": lambda: plots.boxes({"sad": [40, 41, 45], "happy": [38, 40, 44]}, ylabel="words"),
     "grid": lambda: plots.grid(np.eye(3), ["a", "b", "c"], xlabel="read as", ylabel="is"),
     "by_block": lambda: plots.by_block(
-        {"panel": np.array([3, 8, 7]), "ladder": [6, 9, 9]}, chosen=1, ylabel="signs right", limits=(0, 12.5), level=(6, "half")
+        {"panel": np.array([3, 8, 7]), "ladder": [6, 9, 9]},
+        chosen=1,
+        ylabel="signs right",
+        limits=(0, 12.5),
+        level=(6, "half"),
     ),
     "scatter": lambda: plots.scatter(
-        np.array([[0.1, 0.2], [0.1, 0.21], [-0.3, 0]]), ["happy", "$x$", "sad"], colour=np.array([2.0, np.nan, -1]),
-        xlabel="PC1", ylabel="PC2", colour_label="valence",
+        np.array([[0.1, 0.2], [0.1, 0.21], [-0.3, 0]]),
+        ["happy", "$x$", "sad"],
+        colour=np.array([2.0, np.nan, -1]),
+        xlabel="PC1",
+        ylabel="PC2",
+        colour_label="valence",
     ),
     "cosine_map": lambda: plots.cosine_map(np.eye(3), ["happy", "sad", "lonely"], ["joy", "despair", "despair"]),
     "gain_against_null": lambda: plots.gain_against_null(

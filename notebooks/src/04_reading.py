@@ -213,7 +213,7 @@ from IPython.display import display
 strip = ipywidgets.HTML()
 display(strip)
 with emokit.watch(model, vectors) as seen:
-    for piece in model.stream(question, max_new_tokens=60):
+    for _ in model.stream(question, max_new_tokens=60):
         strip.value = seen.reading._repr_html_()
 
 # %%
