@@ -13,7 +13,7 @@ from .errors import EmokitError
 _INTEGERS = {1: torch.int8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
 
 
-def find_blocks(hf: nn.Module, count: int, name: str | None = None) -> nn.ModuleList:
+def find_blocks(hf: Any, count: int, name: str | None = None) -> nn.ModuleList:
     """The decoder layers: the one ModuleList as long as `config.num_hidden_layers`, or the one called `name`.
 
     Where several are so long, as in models that also see, the text model's own is taken.

@@ -5,7 +5,7 @@
 #
 # ⏱ 20 min · CPU is enough · needs 01
 #
-# **You will** read a sentence · compute a direction by hand · choose a block without cheating · compare with two baselines and a null.
+# **You will** read a sentence · compute a direction by hand · ask what it would say · choose a block without cheating · compare with two baselines and a null.
 
 # %% tags=["nbval-ignore-output"]
 import emokit
@@ -67,10 +67,62 @@ same = (by_hand * vectors.at()).sum(1)  # cosine with emokit's own, which is den
 print("by hand and denoised, mean cosine:", round(float(same.mean()), 2))
 
 # %% [markdown]
-# Directions can be added and subtracted like any vectors:
+# Directions can be added and subtracted like any vectors, at all blocks at once:
 
 # %%
-vectors["afraid"] - vectors["calm"]
+fear = vectors["afraid"] - vectors["calm"]
+fear
+
+# %% [markdown]
+# What is left of `afraid` when the `calm` end is taken off it? Its nearest emotions tell. The control: a *random* direction of the same span has neighbours, too, but no theme.
+
+# %%
+def neighbours(direction):
+    row = direction.rows[vectors.best_block]
+    order = np.argsort(-(vectors.at() @ row))
+    return [vectors.emotions[i] for i in order[:4]]
+
+
+for direction in (fear, vectors["happy"] + vectors["calm"], vectors.random(0)):
+    print(f"{direction.name:>16}: {neighbours(direction)}")
+
+# %% [markdown]
+# ## What would a direction say? The logit lens
+#
+# The model's last step turns $h$ into logits: `head(norm(h))`. The **logit lens** does that with a direction from the middle of the network, skipping all blocks between: which tokens would
+# it raise? One number says whether that makes sense: the **rank** of the emotion's own word among 49,152 tokens. The control is the same with random directions.
+
+# %%
+words = {e: f" {e}" for e in vectors.emotions}
+lens = emokit.logit_lens(model, vectors, "sad")
+known = [e for e in vectors.emotions if words[e] in lens.tokens]  # words of one token
+print(len(known), "of 24 words are one token;", "rank of ' sad':", lens.rank(" sad"))
+
+# %%
+blocks = [2, 6, 10, 14, 18, 22, 26, 29]
+
+
+def median_rank(block, direction_of):
+    ranks = []
+    for i, e in enumerate(known):
+        found = emokit.logit_lens(model, vectors, direction_of(i, e), block=block)
+        ranks.append(found.rank(words[e]))
+    return int(np.median(ranks))
+
+
+own_ranks = [median_rank(b, lambda i, e: e) for b in blocks]
+random_ranks = [median_rank(b, lambda i, e: vectors.random(i)) for b in blocks]
+print("own direction:   ", dict(zip(blocks, own_ranks)))
+print("random direction:", dict(zip(blocks, random_ranks)))
+
+# %% [markdown]
+# > **You should see** the own word climb from nowhere into the first few hundred of 49,152 tokens towards the end, and random directions stay in the middle of the pack. At the block we read
+# > (18), it is already up, but far from the top: a direction there is not yet a *word*.
+
+# %%
+late = model.n_blocks - 1
+for e in ("sad", "happy", "angry"):
+    print(e, emokit.logit_lens(model, vectors, e, block=late).top(6))
 
 # %% [markdown]
 # ## Which block? Choosing without cheating
