@@ -35,9 +35,7 @@ def logit_lens(model: Model, vectors: EmotionVectors, direction: str | Direction
     weight = model.hf.get_output_embeddings().weight
     with model.lock, torch.inference_mode():
         up, down = model.hf.get_output_embeddings()(model.norm(states.to(weight.device, weight.dtype))).float().cpu()
-    tokens = model.tokenizer.convert_ids_to_tokens(range(len(up)))
-    pieces = tuple(model.tokenizer.decode([i]) if token is not None else "" for i, token in enumerate(tokens))
-    return Lens(chosen.name, block, pieces, ((up - down) / (2 * STEP)).numpy())
+    return Lens(chosen.name, block, model.pieces[: len(up)], ((up - down) / (2 * STEP)).numpy())
 
 
 @dataclass(frozen=True, eq=False, repr=False)

@@ -6,6 +6,7 @@ import os
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -163,6 +164,13 @@ class Model:
         vocabulary = self.tokenizer.get_vocab()
         ids |= {vocabulary[token] for token in TURN_ENDS if token in vocabulary}
         return {i for i in ids if i is not None}
+
+    @cached_property
+    def pieces(self) -> tuple[str, ...]:
+        """The text of every token of the vocabulary, by id; "" where an id has none."""
+        size = self.hf.get_output_embeddings().weight.shape[0]
+        known = len(self.tokenizer)
+        return tuple(self.tokenizer.batch_decode([[i] for i in range(min(size, known))])) + ("",) * max(0, size - known)
 
     # generation
 
