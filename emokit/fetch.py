@@ -126,7 +126,6 @@ def convert(gguf: Path, folder: Path | None = None) -> Path:
         folder = models_dir() / f"{gguf.stem}-{hashlib.sha256(key.encode()).hexdigest()[:12]}"
     if is_converted(folder):
         return folder
-    refuse_scaled_rope(gguf)
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
@@ -158,29 +157,6 @@ def convert(gguf: Path, folder: Path | None = None) -> Path:
             (partial / MANIFEST).write_text(json.dumps(manifest, indent=1), encoding="utf-8")
             bar.update()
     return folder
-
-
-def refuse_scaled_rope(gguf: Path) -> None:
-    """Raise EmokitError for a GGUF file whose rope scaling transformers would drop without a word, with wrong logits.
-
-    Such are Gemma 3 from 4b on (linear scaling; 27b also has another attention scale) and Llama 3.1 and later.
-    """
-    from gguf import GGUFReader
-
-    try:
-        reader = GGUFReader(gguf)
-        fields = {name: field.contents() for name, field in reader.fields.items() if not name.startswith("tokenizer.")}
-        tensors = {tensor.name for tensor in reader.tensors}
-    except Exception:  # no GGUF file, or a broken one: the conversion tells, with its own reason
-        return
-    kind = str(fields.get("general.architecture", ""))
-    scaled = str(fields.get(f"{kind}.rope.scaling.type", "none")) != "none" or "rope_freqs.weight" in tensors
-    deep = kind == "gemma3" and int(fields.get(f"{kind}.block_count", 0)) > 26  # 270m has 18 blocks, 1b has 26
-    if scaled or deep:
-        raise EmokitError(
-            f"transformers drops the rope scaling of this {kind} GGUF file, and the model would not be itself",
-            gguf.name, "Load the model from a safetensors folder or by its hub id.",
-        )  # fmt: skip
 
 
 @contextmanager

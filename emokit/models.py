@@ -15,7 +15,7 @@ import torch
 from . import fetch
 from .errors import EmokitError
 from .progress import progress
-from .structure import find_blocks, find_norm, fingerprint, glance, refuse_unlike
+from .structure import find_blocks, find_norm, fingerprint, glance
 
 Message = dict[str, str]
 TURN_ENDS = ("<|im_end|>", "<end_of_turn>", "<|eot_id|>", "<|end|>", "<|endoftext|>", "</s>")
@@ -82,7 +82,6 @@ class Model:
         self.tokenizer = tokenizer
         self.name = Path(name).name if Path(name).is_dir() else name
         self.lock = threading.RLock()
-        refuse_unlike(hf, self.name)
         config = self.hf.config.get_text_config()
         self.blocks = find_blocks(hf, config.num_hidden_layers, blocks)
         self.n_blocks, self.width = len(self.blocks), int(config.hidden_size)

@@ -13,16 +13,10 @@ from .errors import EmokitError
 _INTEGERS = {1: torch.int8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
 
 
-def find_blocks(hf: Any, count: int, name: str | None = None) -> nn.ModuleList:
-    """The decoder layers: the one ModuleList as long as `config.num_hidden_layers`, or the one called `name`.
-
-    Where several are so long, as in models that also see, the text model's own is taken.
-    """
+def find_blocks(hf: nn.Module, count: int, name: str | None = None) -> nn.ModuleList:
+    """The decoder layers: the one ModuleList as long as `config.num_hidden_layers`, or the one called `name`."""
     lists = {n: m for n, m in hf.named_modules() if isinstance(m, nn.ModuleList)}
     found = [name] if name is not None else [n for n, m in lists.items() if len(m) == count]
-    if name is None and len(found) > 1 and hasattr(hf, "get_decoder"):
-        inside = {id(m) for m in hf.get_decoder().modules()}
-        found = [n for n in found if id(lists[n]) in inside]
     if len(found) != 1 or found[0] not in lists or len(lists[found[0]]) != count:
         known = ", ".join(f"{n} ({len(m)})" for n, m in lists.items()) or "none"
         raise EmokitError(
@@ -30,17 +24,6 @@ def find_blocks(hf: Any, count: int, name: str | None = None) -> nn.ModuleList:
             f"Name them with load_model(blocks=); the model's lists: {known}.",
         )  # fmt: skip
     return lists[found[0]]
-
-
-def refuse_unlike(hf: Any, name: str) -> None:
-    """Raise EmokitError for models that are no decoder with a key-value cache, which emokit would misread."""
-    what = ""
-    if hf.config.is_encoder_decoder:
-        what = "a model with an encoder and a decoder"
-    elif getattr(hf, "_is_stateful", False):
-        what = "a recurrent model without a key-value cache"
-    if what:
-        raise EmokitError(f"{what} ({hf.config.model_type})", name, "Load a decoder-only transformer, such as a Llama.")
 
 
 def hidden(output: Any) -> torch.Tensor:
