@@ -163,7 +163,7 @@ def convert(gguf: Path, folder: Path | None = None) -> Path:
 def check_mapped(path: Path) -> None:
     """Raise EmokitError for a GGUF file whose attention transformers would read wrongly, without a warning.
 
-    Lost on the way are scaled rotary positions (Gemma 3 from 4B on, Llama 3.1, YaRN), and the scale of Gemma's queries
+    Lost on the way are scaled rotary positions (Gemma 3 from 4B on, Llama 3.1, YaRN) and the scale of Gemma's queries
     where it is not 1/sqrt(256). A file that can't be read passes, for the conversion to name its error.
     """
     from gguf import GGUFReader
@@ -185,6 +185,8 @@ def check_mapped(path: Path) -> None:
     lost += [name for name, tensor in tensors.items() if (tensor.data != 1).any()]
     if arch in ("gemma2", "gemma3") and get("attention.key_length", 256) != 256:
         lost.append(f"query scale of attention.key_length={get('attention.key_length', 256)}")
+    if arch == "gemma3" and get("block_count", 0) > 26 and not lost:  # some writers leave it out
+        lost.append(f"rope scaling that a Gemma 3 of {get('block_count', 0)} blocks has")
     if lost and arch != "gpt-oss":  # the one architecture whose scaling transformers maps
         raise EmokitError(
             f"transformers loses the {', '.join(lost)} of this {arch} GGUF file, so that it would be another model",

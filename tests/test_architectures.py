@@ -330,13 +330,9 @@ def test_states_that_are_nan_are_refused_wherever_they_are_met(model, vectors):
             use()
 
 
-def test_a_norm_that_is_nan_is_refused_though_its_token_is_left_out_of_the_mean(model):
-    def broken(_m, _i, out):
-        out = out.clone()
-        out[:, 2] = float("nan")
-        return out
-
-    model.blocks[3].register_forward_hook(broken, prepend=True)
+def test_a_norm_beyond_fp32_is_refused_though_the_states_are_finite():
+    model = half(torch.bfloat16)
+    model.blocks[3].register_forward_hook(lambda _m, _i, out: out * 1e30, prepend=True)
     with pytest.raises(EmokitError, match="NaN or infinite from block 3 on"):
         activations.story_means(model, TEXTS, cache=False)
 
@@ -456,28 +452,44 @@ def test_a_gguf_file_whose_scaled_rope_would_be_lost_is_refused(tmp_path, case):
         emokit.load_model(tmp_path / "x.gguf")
 
 
-def test_a_gguf_gemma3_whose_query_scale_would_be_lost_is_refused(tmp_path):  # as the 27b's: heads of 128, scale 168
-    as_gguf(tmp_path / "x.gguf", small("gemma3", head_dim=128, query_pre_attn_scalar=168))
-    with pytest.raises(EmokitError, match="query scale of attention.key_length=128"):
+@pytest.mark.parametrize(
+    ("settings", "reason"),
+    [
+        (dict(head_dim=128, query_pre_attn_scalar=168), "query scale of attention.key_length=128"),  # as the 27b's
+        (dict(num_hidden_layers=34), "a Gemma 3 of 34 blocks"),  # a 4b whose writer left the scaling out
+    ],
+)
+def test_a_gguf_gemma3_of_the_larger_sizes_is_refused_without_any_scaling_in_it(tmp_path, settings, reason):
+    as_gguf(tmp_path / "x.gguf", small("gemma3", **settings))
+    with pytest.raises(EmokitError, match=reason):
         emokit.load_model(tmp_path / "x.gguf")
 
 
 SCALED = {
-    "gemma3": (dict(rope_parameters={
-        "sliding_attention": {"rope_type": "default", "rope_theta": 1e4},
-        "full_attention": {"rope_type": "linear", "rope_theta": 1e6, "factor": 8.0},
-    }), dict(rope__scaling__type="linear", rope__scaling__factor=8.0)),
-    "llama": (dict(rope_parameters={
-        "rope_type": "llama3", "rope_theta": 1e4, "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0,
-        "original_max_position_embeddings": 16,
-    }), dict(rope_freqs=np.array([1, 1, 4, 8], np.float32))),
+    "gemma3 4b and 12b": (
+        "gemma3",
+        dict(rope_parameters={
+            "sliding_attention": {"rope_type": "default", "rope_theta": 1e4},
+            "full_attention": {"rope_type": "linear", "rope_theta": 1e6, "factor": 8.0},
+        }),
+        dict(rope__scaling__type="linear", rope__scaling__factor=8.0),
+    ),
+    "gemma3 27b": ("gemma3", dict(head_dim=128, query_pre_attn_scalar=168), {}),
+    "llama 3.1": (
+        "llama",
+        dict(rope_parameters={
+            "rope_type": "llama3", "rope_theta": 1e4, "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0,
+            "original_max_position_embeddings": 16,
+        }),
+        dict(rope_freqs=np.array([1, 1, 4, 8], np.float32)),
+    ),
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("name", SCALED)
-def test_such_a_file_would_be_another_model_without_a_warning(tmp_path, monkeypatch, name):
-    # fails on the day that transformers maps the scaling: then the refusal can go
-    settings, values = SCALED[name]
+@pytest.mark.parametrize("case", SCALED)
+def test_such_a_file_would_be_another_model_without_a_warning(tmp_path, monkeypatch, case):
+    # fails on the day that transformers maps what it loses: then the refusal can go
+    name, settings, values = SCALED[case]
     hf = small(name, **settings)
     as_gguf(tmp_path / "x.gguf", hf, **values)
     monkeypatch.setattr(fetch, "check_mapped", lambda path: None)
