@@ -12,7 +12,7 @@ import torch
 
 from .errors import EmokitError
 from .files import cache_dir, replacing
-from .models import Model, padded
+from .models import NOT_FINITE, Model, padded
 from .progress import progress
 from .structure import hidden
 
@@ -66,7 +66,7 @@ def token_states(model: Model, ids: Sequence[int], blocks: Sequence[int], readou
     found: dict[int, Array] = {}
 
     def keep(block: int, states: torch.Tensor) -> None:
-        found[block] = states[0].float().cpu().numpy()
+        found[block] = _finite(model, block, states[0].float().cpu().numpy())
 
     batch = torch.tensor([list(ids)], device=model.device)
     with model.lock, model.replying(len(ids) - 1 if readout is None else readout):
@@ -158,16 +158,18 @@ def _pool(model: Model, rows: list[list[int]], pooling: str) -> list[Array]:
 
     with model.replying(mask.sum(1) - 1):
         _forward(model, ids.to(model.device), mask.to(model.device), range(model.n_blocks), pool)
-    if not torch.isfinite(out).all():
-        block = int((~torch.isfinite(out)).any(2).any(0).nonzero()[0])
-        raise EmokitError(
-            f"the model's states are NaN or infinite from block {block} on",
-            str(model),
-            "Load it with dtype=torch.float32.",
-        )
-    if pooling != "story":
-        return list(out.numpy())
-    return [torch.cat([out[i], norms[i, :, 1 : len(row)]], 1).numpy() for i, row in enumerate(rows)]
+    ends = [len(row) if pooling == "story" else 1 for row in rows]
+    pooled = [torch.cat([out[i], norms[i, :, 1:end]], 1).numpy() for i, end in enumerate(ends)]
+    for block in range(model.n_blocks):
+        for array in pooled:
+            _finite(model, block, array[block])
+    return pooled
+
+
+def _finite(model: Model, block: int, states: Array) -> Array:
+    if not np.isfinite(states).all():
+        raise EmokitError(f"the model's states are NaN or infinite from block {block} on", str(model), NOT_FINITE)
+    return states
 
 
 def _forward(

@@ -126,6 +126,7 @@ def convert(gguf: Path, folder: Path | None = None) -> Path:
         folder = models_dir() / f"{gguf.stem}-{hashlib.sha256(key.encode()).hexdigest()[:12]}"
     if is_converted(folder):
         return folder
+    check_mapped(gguf)
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
@@ -157,6 +158,41 @@ def convert(gguf: Path, folder: Path | None = None) -> Path:
             (partial / MANIFEST).write_text(json.dumps(manifest, indent=1), encoding="utf-8")
             bar.update()
     return folder
+
+
+def check_mapped(path: Path) -> None:
+    """Raise EmokitError for a GGUF file whose attention transformers would read wrongly, without a warning.
+
+    Lost on the way are scaled rotary positions (Gemma 3 from 4B on, Llama 3.1, YaRN) and the scale of Gemma's queries
+    where it is not 1/sqrt(256). A file that can't be read passes, for the conversion to name its error.
+    """
+    from gguf import GGUFReader
+
+    try:
+        reader = GGUFReader(path)
+        arch = reader.fields["general.architecture"].contents()
+        values = {key.removeprefix(f"{arch}."): field for key, field in reader.fields.items()}
+        tensors = {t.name: t for t in reader.tensors if t.name.startswith("rope_f")}  # rope_freqs, rope_factors_long
+    except Exception:  # gguf raises all kinds for a file it cannot read
+        return
+
+    def get(key: str, default: Any) -> Any:
+        return values[key].contents() if key in values else default
+
+    lost = [f"{key}={get(key, None)}" for key in ("rope.scaling.factor", "rope.scale_linear") if get(key, 1.0) != 1.0]
+    if get("rope.scaling.type", "none") not in ("none", "linear"):
+        lost.append(f"rope.scaling.type={get('rope.scaling.type', None)}")
+    lost += [name for name, tensor in tensors.items() if (tensor.data != 1).any()]
+    if arch in ("gemma2", "gemma3") and get("attention.key_length", 256) != 256:
+        lost.append(f"query scale of attention.key_length={get('attention.key_length', 256)}")
+    if arch == "gemma3" and get("block_count", 0) > 26 and not lost:  # some writers leave it out
+        lost.append(f"rope scaling that a Gemma 3 of {get('block_count', 0)} blocks has")
+    if lost and arch != "gpt-oss":  # the one architecture whose scaling transformers maps
+        raise EmokitError(
+            f"transformers loses the {', '.join(lost)} of this {arch} GGUF file, so that it would be another model",
+            str(path),
+            "Use the model's safetensors folder or hub id, or a size without it (Gemma 3: 270M or 1B).",
+        )
 
 
 @contextmanager

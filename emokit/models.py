@@ -15,10 +15,11 @@ import torch
 from . import fetch
 from .errors import EmokitError
 from .progress import progress
-from .structure import find_blocks, find_norm, fingerprint, glance
+from .structure import check_cache, check_kind, find_blocks, find_norm, fingerprint, glance
 
 Message = dict[str, str]
 TURN_ENDS = ("<|im_end|>", "<end_of_turn>", "<|eot_id|>", "<|end|>", "<|endoftext|>", "</s>")
+NOT_FINITE = "Load it with dtype=torch.float32; under steering, use a smaller strength."
 
 
 def load_model(
@@ -32,13 +33,14 @@ def load_model(
 
     `$EMOKIT_MODEL` changes the default. `device` is a GPU where there is one, `dtype` float32 on a CPU and the
     checkpoint's own on a GPU. `blocks` names the list of decoder layers where it can't be found by its length.
-    Raises EmokitError for a name that is no model, and for a model whose blocks can't be read.
+    Raises EmokitError for a name that is no model, an encoder-decoder, a model whose blocks can't be read, and one that
+    keeps its state elsewhere than in a key-value cache (Mamba, RWKV).
 
     >>> model = emokit.load_model()
     >>> model
     Model(SmolLM2-135M-Instruct, 30 blocks x 576, float32 on cpu)
     """
-    from transformers import AutoModelForCausalLM, AutoTokenizer
+    from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
     chosen = str(name or os.environ.get("EMOKIT_MODEL") or fetch.NAME)
     device = device or ("cuda" if torch.cuda.is_available() else "cpu")
@@ -54,11 +56,18 @@ def load_model(
     local = Path(source).is_dir()
     try:
         with fetch.quiet():
+            config = AutoConfig.from_pretrained(source, local_files_only=local)
+            check_kind(config, chosen)
             tokenizer = AutoTokenizer.from_pretrained(source, local_files_only=local)
             loaded: Any = AutoModelForCausalLM.from_pretrained(
-                source, local_files_only=local, dtype=dtype or (torch.float32 if device == "cpu" else "auto")
+                source,
+                config=config,
+                local_files_only=local,
+                dtype=dtype or (torch.float32 if device == "cpu" else "auto"),
             )
             hf = loaded.to(device)
+    except EmokitError:
+        raise
     except Exception as error:  # hub, safetensors, config and device errors come in many types
         first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise EmokitError(
@@ -74,10 +83,11 @@ class Model:
 
     `hf` and `tokenizer` are the Hugging Face objects; `blocks` the decoder layers (0-based), `n_blocks` their number,
     `width` the residual stream's size; `lock` is held while the model reads or generates and for the whole of a `steer`.
-    Raises EmokitError when the blocks can't be found or don't lead to the model's own output.
+    Raises EmokitError when the blocks can't be found or don't lead to the model's own output, or its cache can't be used.
     """
 
     def __init__(self, hf: Any, tokenizer: Any, name: str = "model", *, blocks: str | None = None) -> None:
+        check_kind(hf.config, name)
         self.hf = hf.eval()  # no dropout
         self.tokenizer = tokenizer
         self.name = Path(name).name if Path(name).is_dir() else name
@@ -92,6 +102,7 @@ class Model:
         )
         self._fingerprint: tuple[str, str] | None = None
         self.norm = find_norm(hf, self.blocks, self.name)
+        check_cache(hf, self.name)
 
     def __repr__(self) -> str:
         dtype = str(self.dtype).removeprefix("torch.")
@@ -275,9 +286,12 @@ class Model:
             yield tokens
 
     def forward(self, **inputs: Any) -> torch.Tensor:
-        """Logits of one forward pass; raises EmokitError if an active steer did not act on it."""
+        """Logits of one forward pass; raises EmokitError if they are NaN, or an active steer did not act on it."""
         with self.steered():
-            return self.hf(**inputs).logits
+            logits = self.hf(**inputs).logits
+        if logits.isnan().any():
+            raise EmokitError("the model's output is NaN", str(self), NOT_FINITE)
+        return logits
 
     @contextmanager
     def steered(self, last: int | None = None) -> Iterator[None]:

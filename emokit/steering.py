@@ -102,8 +102,9 @@ class Steer:
             self.fired += 1
             if not changes:
                 return None
-            here = delta.to(states.device, states.dtype)
-            steered = states + (here if self.positions == "all" else here * self._mask(states))
+            here = delta.to(states.device)
+            here = here if self.positions == "all" else here * self._mask(states)
+            steered = (states + here).to(states.dtype)  # added in fp32: a delta may be beyond fp16 where the sum is not
             return steered if isinstance(output, torch.Tensor) else (steered, *output[1:])
 
         return add
@@ -116,7 +117,7 @@ class Steer:
         at = torch.arange(length, device=states.device)[None]
         starts = torch.as_tensor(start, device=states.device).reshape(-1, 1)  # one for all rows, or one a row
         chosen = at >= starts if self.positions == "reply" else at <= starts
-        return chosen.to(states.dtype)[:, :, None]
+        return chosen[:, :, None]
 
 
 def _added(vectors: EmotionVectors, strengths: Strengths) -> np.ndarray:

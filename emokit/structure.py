@@ -13,10 +13,24 @@ from .errors import EmokitError
 _INTEGERS = {1: torch.int8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
 
 
+def check_kind(config: Any, name: str) -> None:
+    """Raise EmokitError for an encoder-decoder, whose replies come out of another stack than its prompts go into."""
+    if getattr(config, "is_encoder_decoder", False):
+        raise EmokitError(
+            f"an encoder-decoder ({config.model_type}), which has no single residual stream", name,
+            "Use a decoder-only language model.",
+        )  # fmt: skip
+
+
 def find_blocks(hf: nn.Module, count: int, name: str | None = None) -> nn.ModuleList:
-    """The decoder layers: the one ModuleList as long as `config.num_hidden_layers`, or the one called `name`."""
+    """The decoder layers: the one ModuleList as long as `config.num_hidden_layers`, or the one called `name`.
+
+    Lists within the text model go before others, so that a vision tower of as many layers does not matter.
+    """
     lists = {n: m for n, m in hf.named_modules() if isinstance(m, nn.ModuleList)}
-    found = [name] if name is not None else [n for n, m in lists.items() if len(m) == count]
+    text = set(getattr(hf, "get_decoder", lambda: hf)().modules())
+    fitting = [n for n, m in lists.items() if len(m) == count]
+    found = [name] if name is not None else [n for n in fitting if lists[n] in text] or fitting
     if len(found) != 1 or found[0] not in lists or len(lists[found[0]]) != count:
         known = ", ".join(f"{n} ({len(m)})" for n, m in lists.items()) or "none"
         raise EmokitError(
@@ -50,9 +64,7 @@ def find_norm(hf: Any, blocks: nn.ModuleList, name: str) -> nn.Module:
     handles += [m.register_forward_hook(after) for m in parent.children() if m is not blocks]
     try:
         with torch.inference_mode():
-            size = min(8, hf.config.get_text_config().vocab_size)
-            ids = torch.arange(size, device=hf.get_input_embeddings().weight.device)[None]
-            logits = hf(input_ids=ids, use_cache=False).logits.float()
+            logits = hf(input_ids=_few_tokens(hf), use_cache=False).logits.float()
             norm = seen.get("norm", nn.Identity())
             again = hf.get_output_embeddings()(norm(seen["last"]))
     finally:
@@ -67,6 +79,36 @@ def find_norm(hf: Any, blocks: nn.ModuleList, name: str) -> nn.Module:
             "Name the decoder layers with load_model(blocks=).",
         )
     return norm
+
+
+def check_cache(hf: Any, name: str) -> None:
+    """Raise EmokitError unless a token after the cache of those before it has the logits of one whole pass.
+
+    Models that keep their state elsewhere (Mamba, RWKV) would write every token as if it were the first.
+    """
+    from transformers import DynamicCache
+
+    ids = _few_tokens(hf)
+    reason = "its logits differ"
+    try:
+        with torch.inference_mode():
+            whole = hf(input_ids=ids, use_cache=False).logits[:, -1].float()
+            cache = DynamicCache(config=hf.config)
+            hf(input_ids=ids[:, :-1], past_key_values=cache, use_cache=True)
+            step = hf(input_ids=ids[:, -1:], past_key_values=cache, use_cache=True).logits[:, -1].float()
+        same = bool((whole - step).norm() <= 0.1 * (whole - whole.mean()).norm())  # 0.02 by rounding, 1 without state
+    except (AttributeError, IndexError, KeyError, RuntimeError, TypeError, ValueError) as error:
+        same, reason = False, str(error)
+    if not same:
+        raise EmokitError(
+            f"cannot decode with a key-value cache ({reason})", name,
+            "Use a model that keeps all its state in its past_key_values; Mamba and RWKV, for example, don't.",
+        )  # fmt: skip
+
+
+def _few_tokens(hf: Any) -> torch.Tensor:
+    size = min(8, hf.config.get_text_config().vocab_size)
+    return torch.arange(size, device=hf.get_input_embeddings().weight.device)[None]
 
 
 def fingerprint(hf: Any) -> str:
