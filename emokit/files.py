@@ -5,14 +5,19 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
+import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import cache
 from pathlib import Path
 
 import platformdirs
+from safetensors import SafetensorError
 
 from .errors import EmokitError
+
+STALE = 24 * 3600  # seconds after which nobody writes a partial file any more
 
 
 def cache_dir() -> Path:
@@ -22,28 +27,70 @@ def cache_dir() -> Path:
 
 
 @contextmanager
-def replacing(path: Path) -> Iterator[Path]:
+def replacing(path: Path, keep: Callable[[Path], bool] = lambda _: False) -> Iterator[Path]:
     """Yield a temporary path beside `path` that takes its place only if the block ends without an error.
 
-    What is written may be a file or a folder; a half-written one never bears the final name.
+    What is written may be a file or a folder; a half-written one never bears the final name. A folder for which `keep`
+    is true stays: another process has been faster.
     """
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.partial")
+    temporary = _beside(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        sweep(path.parent)
         yield temporary
-        if temporary.is_dir() and path.is_dir():
-            shutil.rmtree(path)
-        os.replace(temporary, path)
-    except OSError as error:
+        _put(temporary, path, keep)
+    except (OSError, SafetensorError) as error:  # safetensors tells of a full disk by an error of its own
+        reason = getattr(error, "strerror", None) or error
         raise EmokitError(
-            f"cannot write ({error.strerror or error})", str(path), "Check the folder's permissions and free space."
+            f"cannot write ({reason})", str(path), "Check the folder's permissions and free space."
         ) from error
     finally:
-        if os.path.isdir(temporary):  # a Path's own is_dir raises for a name too long
-            shutil.rmtree(temporary, ignore_errors=True)
-        else:
+        _remove(temporary)
+
+
+def _beside(path: Path) -> Path:
+    return path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.partial")
+
+
+def _put(new: Path, path: Path, keep: Callable[[Path], bool]) -> None:
+    """Rename `new` to `path`; an old folder, which no rename replaces, first moves aside, and back should that fail."""
+    try:
+        return os.replace(new, path)
+    except OSError:
+        if path.is_file() or not new.is_dir():
+            raise
+    if keep(path):
+        return
+    old = _beside(path)
+    with suppress(FileNotFoundError):  # another process has just moved it
+        os.utime(path)  # `sweep` leaves it alone for a day, should this process be killed here
+        os.rename(path, old)
+    try:
+        os.replace(new, path)
+    except OSError:
+        if not keep(path):
             with suppress(OSError):
-                temporary.unlink()
+                os.replace(old, path)
+            raise
+    _remove(old)
+
+
+def _remove(path: Path) -> None:
+    if os.path.isdir(path):  # a Path's own is_dir raises for a name too long
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        with suppress(OSError):
+            path.unlink()
+
+
+@cache
+def sweep(folder: Path) -> None:
+    """Remove what killed processes left half-written in a folder over a day ago; looks once a process and folder."""
+    for partial in folder.glob(".*.????????.partial"):
+        with suppress(OSError):
+            newest = max(path.stat().st_mtime for path in (partial, *partial.rglob("*")))
+            if time.time() - newest > STALE:
+                _remove(partial)
 
 
 def sha256(path: Path) -> str:

@@ -1,12 +1,14 @@
 import errno
 import hashlib
+import os
+import time
 from pathlib import Path
 
 import platformdirs
 import pytest
 
 from emokit import EmokitError
-from emokit.files import cache_dir, replacing, sha256
+from emokit.files import cache_dir, replacing, sha256, sweep
 
 
 def names(folder):
@@ -163,3 +165,94 @@ def test_the_cache_folder_is_the_users_where_none_was_chosen(monkeypatch, value)
 def test_sha256_is_that_of_the_bytes(tmp_path):
     (tmp_path / "x").write_bytes(b"abc" * 100_000)
     assert sha256(tmp_path / "x") == hashlib.sha256(b"abc" * 100_000).hexdigest()
+
+
+# partial files of killed processes
+
+
+def aged(path, hours):
+    for inside in (*path.rglob("*"), path):
+        os.utime(inside, (time.time() - 3600 * hours,) * 2)
+
+
+def test_what_a_killed_process_left_is_removed_a_day_later_at_the_next_write(tmp_path):
+    killed, living, folder, other = (
+        tmp_path / name
+        for name in (".x.0123abcd.partial", ".y.0123abcd.partial", ".z.0123abcd.partial", "mine.0123abcd.partial")
+    )
+    folder.mkdir()
+    for path in (killed, living, folder / "inside", other):
+        path.write_text("half")
+    for path, hours in ((killed, 25), (folder, 25), (living, 23), (other, 1000)):
+        aged(path, hours)
+    with replacing(tmp_path / "x") as partial:
+        partial.write_text("new")
+    assert names(tmp_path) == [living.name, other.name, "x"]
+
+
+def test_a_folder_that_is_still_written_into_is_not_removed(tmp_path):
+    folder = tmp_path / ".x.0123abcd.partial"
+    folder.mkdir()
+    (folder / "inside").write_text("half")
+    os.utime(folder, (0, 0))
+    sweep(tmp_path)
+    assert names(folder) == ["inside"]
+
+
+# folders in the place of folders
+
+
+def write_folder(path, name):
+    path.mkdir()
+    (path / name).write_text(name)
+
+
+def test_a_folder_that_is_to_be_kept_is_and_the_slower_writer_does_not_fail(tmp_path):
+    path = tmp_path / "model"
+    with replacing(path, keep=Path.is_dir) as slow:
+        write_folder(slow, "slow")
+        with replacing(path, keep=Path.is_dir) as fast:
+            write_folder(fast, "fast")
+    assert names(path) == ["fast"]
+    assert names(tmp_path) == ["model"]
+
+
+def test_the_old_folder_comes_back_if_the_new_one_cannot_take_its_place(tmp_path, monkeypatch):
+    path, replace = tmp_path / "model", os.replace
+    write_folder(path, "old")
+
+    def refuse(source, target):
+        if Path(source).name != "old" and "new" in names(Path(source)):
+            raise OSError(errno.EIO, "odd disk")
+        replace(source, target)
+
+    monkeypatch.setattr(os, "replace", refuse)
+    with pytest.raises(EmokitError, match="odd disk"), replacing(path) as partial:
+        write_folder(partial, "new")
+    assert names(path) == ["old"]
+    assert names(tmp_path) == ["model"]
+
+
+def test_a_kill_between_the_two_renames_leaves_the_old_folder_aside_for_a_day(tmp_path, monkeypatch):
+    path, replace = tmp_path / "model", os.replace
+    write_folder(path, "old")
+    aged(path, 1000)
+    aside = []
+
+    def look(source, target):
+        aside.extend(
+            sorted(p.name for q in tmp_path.glob(".*.partial") for p in q.iterdir()) if not path.exists() else []
+        )
+        sweep.cache_clear()
+        sweep(tmp_path)
+        aside.extend(
+            sorted(p.name for q in tmp_path.glob(".*.partial") for p in q.iterdir()) if not path.exists() else []
+        )
+        replace(source, target)
+
+    monkeypatch.setattr(os, "replace", look)
+    with replacing(path) as partial:
+        write_folder(partial, "new")
+    assert aside == ["new", "old"] * 2
+    assert names(path) == ["new"]
+    assert names(tmp_path) == ["model"]

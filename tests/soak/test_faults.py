@@ -1,0 +1,38 @@
+"""Long forms of tests/test_faults.py: `make soak`."""
+
+import pytest
+
+ROUNDS = 20
+
+
+@pytest.fixture(scope="module")
+def run():
+    pytest.importorskip("resource", reason="forks and kills")
+    import faults
+
+    server = faults.Server()
+    yield server
+    server.close()
+
+
+@pytest.mark.parametrize("work", ["fetching", "converting", "extracting", "saving"])
+def test_kills_corrupt_nothing_and_a_rerun_resumes(run, work):
+    run(f"killed_while_{work}", ROUNDS)
+
+
+@pytest.mark.parametrize("works", ["fetch", "convert", "extract"])
+def test_two_processes_may_work_at_once(run, works):
+    run(f"two_{works}_at_once", ROUNDS)
+
+
+def test_two_processes_may_convert_at_once_in_the_place_of_a_damaged_folder(run):
+    run("two_convert_at_once_over_a_damaged_folder", ROUNDS)
+
+
+@pytest.mark.parametrize("work", ["fetching", "converting", "the_tokenizer_is_saved", "saving", "extracting"])
+def test_a_full_disk_is_one_error_and_keeps_what_was_there(run, work):
+    run(f"full_disk_while_{work}", ROUNDS)
+
+
+def test_a_damaged_cache_entry_is_noticed_and_made_again(run):
+    run("damaged_cache", 4 * ROUNDS)
