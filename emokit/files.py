@@ -27,6 +27,8 @@ def replacing(path: Path) -> Iterator[Path]:
 
     What is written may be a file or a folder; a half-written one never bears the final name.
     """
+    if not path.name:
+        raise EmokitError("cannot write (a folder, and no name of a file)", str(path), "Name a file in it.")
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.partial")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -44,6 +46,17 @@ def replacing(path: Path) -> Iterator[Path]:
         else:
             with suppress(OSError):
                 temporary.unlink()
+
+
+def path_of(value: str | os.PathLike[str]) -> Path:
+    """The path that a string or a path names; raises EmokitError for what can be none."""
+    try:
+        os.fsencode(path := Path(value))
+    except (TypeError, ValueError) as error:
+        raise EmokitError("not a path", value, "Name one file or folder in a string.") from error
+    if "\0" in str(path):
+        raise EmokitError("not a path", value, "A name can't hold the character NUL.")
+    return path
 
 
 def sha256(path: Path) -> str:

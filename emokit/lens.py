@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from .errors import EmokitError
+from .errors import EmokitError, check_kinds
 from .models import Model
 from .vectors import Direction, EmotionVectors
 
@@ -18,9 +18,7 @@ if TYPE_CHECKING:
 STEP = 0.01  # of the block's median norm; the difference of a step to either side is linear in the direction
 
 
-def logit_lens(
-    model: Model, vectors: EmotionVectors, direction: str | Direction, *, block: int | None = None
-) -> Lens:
+def logit_lens(model: Model, vectors: EmotionVectors, direction: str | Direction, *, block: int | None = None) -> Lens:
     """What a direction at a block does to the logits through the final norm and head alone, skipping the blocks between.
 
     The slope of the logits at `vectors.mean` along the direction, in nats per unit of strength. The first blocks' states
@@ -28,6 +26,7 @@ def logit_lens(
 
     >>> emokit.logit_lens(model, vectors, "sad").top(3)
     """
+    check_kinds((model, Model), (vectors, EmotionVectors))
     vectors.check(model)
     block = vectors.block(block)
     chosen = vectors.direction(direction)
