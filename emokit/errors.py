@@ -80,6 +80,6 @@ def emotion_index(emotion: Any, known: Sequence[str]) -> int:
     """The place of an emotion in a list; raises EmokitError that names those spelt much the same, or else all."""
     if emotion in known:
         return known.index(emotion)
-    near = get_close_matches(emotion.lower(), known) if isinstance(emotion, str) else []
+    near = get_close_matches(emotion.lower(), known, cutoff=0.7) if isinstance(emotion, str) else []
     way = f"Did you mean {' or '.join(near)}?" if near else f"Choose among: {', '.join(known)}."
     raise EmokitError("unknown emotion", emotion, way)

@@ -1,11 +1,10 @@
 """What a beginner may get wrong: each call of the table is refused by an EmokitError that says what it is and the way out."""
 
-import json
 from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import tiny_model
+from conftest import hooks, stories, tiny_model
 
 import emokit
 from emokit import EmokitError, EmotionVectors, activations, dose
@@ -20,8 +19,6 @@ ROW = '{"emotion": "sad", "topic": "t", "text": "It ended."}'
 @pytest.fixture(scope="module")
 def kit(tmp_path_factory):
     """Model, vectors, stories and a folder, made once for the whole table."""
-    from conftest import stories
-
     patch = pytest.MonkeyPatch()
     patch.setenv("EMOKIT_CACHE", str(tmp_path_factory.mktemp("cache")))
     model, rows = tiny_model(), stories.__wrapped__()
@@ -274,10 +271,5 @@ def test_bad_input_is_refused_with_words_that_name_it_and_the_way_out(kit, tmp_p
     message = str(caught.value)
     assert [word for word in expected.split("|") if word not in message] == [], message
     assert len(message) < 1200  # a value of any size is shown in short
-
-
-def test_bad_input_leaves_the_model_as_it_was(kit, tmp_path):
-    model, vectors, _ = kit
-    assert model.steers == []
-    assert emokit.read(model, vectors, "Still here.").scores.shape == (11, 3)
-    assert json.loads(ROW)["emotion"] == "sad"
+    assert kit[0].steers == []
+    assert hooks(kit[0]) == 0
