@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from .errors import EmokitError
+from .errors import EmokitError, check_list
 from .files import cache_dir, replacing
 from .models import NOT_FINITE, Model, padded
 from .progress import progress
@@ -43,6 +43,7 @@ def story_means(model: Model, texts: Sequence[str], cache: bool = True) -> Array
 
 def story_stats(model: Model, texts: Sequence[str], cache: bool = True) -> tuple[Array, Array]:
     """`story_means`, and the residual norms of all tokens but the first of each text: float32 [blocks, tokens]."""
+    check_list(texts, "texts")
     encoded = [_checked(model, text, SKIP + 1) for text in texts]
     pooled = _pooled(model, encoded, "story", cache)
     if not pooled:
@@ -54,6 +55,7 @@ def story_stats(model: Model, texts: Sequence[str], cache: bool = True) -> tuple
 
 def readouts(model: Model, prompts: Sequence[str], cache: bool = True) -> Array:
     """Residual stream at the last token of each prompt (a string as the model sees it): float32 [prompts, blocks, width]."""
+    check_list(prompts, "prompts")
     pooled = _pooled(model, [_checked(model, prompt, 1) for prompt in prompts], "last", cache)
     return np.stack(pooled) if pooled else np.empty((0, model.n_blocks, model.width), np.float32)
 

@@ -10,7 +10,7 @@ import numpy as np
 from scipy.stats import spearmanr
 
 from . import activations
-from .errors import EmokitError
+from .errors import EmokitError, check_kinds, check_list, check_whole, emotion_index
 from .models import Model
 from .panels import PANELS, Panel
 from .vectors import EmotionVectors
@@ -45,8 +45,10 @@ def run(
 
     >>> emokit.dose.run(model, vectors).verdict
     """
+    check_kinds((model, Model), (vectors, EmotionVectors))
     vectors.check(model)
-    chosen = tuple(PANELS if panels is None else [panels] if isinstance(panels, Panel) else panels)
+    check_whole(seed, "a seed")
+    chosen = _chosen(panels)
     if len({panel.title for panel in chosen}) < len(chosen):
         raise EmokitError("two panels have one title", [p.title for p in chosen], "Give each its own name=.")
     if not chosen:
@@ -63,6 +65,19 @@ def run(
     ends = np.cumsum([len(texts) for _, _, texts in groups])
     curves = {(p.title, kind): s for (p, kind, _), s in zip(groups, np.split(scores, ends[:-1]), strict=True)}
     return DoseResult(chosen, vectors.emotions, block, curves, seed)
+
+
+def _chosen(panels: Sequence[Panel] | Panel | None) -> tuple[Panel, ...]:
+    if panels is None:
+        return PANELS
+    if isinstance(panels, Panel):
+        return (panels,)
+    check_list(panels, "panels")
+    chosen = tuple(panels)
+    for panel in chosen:
+        if not isinstance(panel, Panel):
+            raise EmokitError("not a Panel", panel, 'Give for example dose.Panel("I ran {X} km.", [1, 5, 42]).')
+    return chosen
 
 
 def _kinds(panel: Panel) -> list[tuple[str, list[str]]]:
@@ -102,7 +117,9 @@ class DoseResult:
 
     def curve(self, panel: Panel, kind: str, emotion: str, block: int | None = None) -> Array:
         """Scores of one emotion over a panel's values (or its ladder's or twin's)."""
-        return self.curves[panel.title, kind][:, self.block if block is None else block, self.emotions.index(emotion)]
+        return self.curves[panel.title, kind][
+            :, self.block if block is None else block, emotion_index(emotion, self.emotions)
+        ]
 
     def _known(self, block: int) -> int:
         count = next(iter(self.curves.values())).shape[1]

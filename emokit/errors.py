@@ -1,7 +1,10 @@
-"""The one error type: what went wrong, the value, what to do."""
+"""The one error type: what went wrong, the value, what to do; and the checks of arguments that many functions share."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+from difflib import get_close_matches
+from numbers import Integral, Real
 from typing import Any
 
 _NOTHING = object()
@@ -25,3 +28,58 @@ class EmokitError(ValueError):
 def _short(value: Any, limit: int = 300) -> str:
     text = repr(value)
     return text if len(text) <= limit else f"{text[: limit - 4]} ..."
+
+
+# checks that many functions share
+
+LARGEST = 1e30  # numbers beyond are a slip, and would overflow float32
+_MAKERS = {"Model": "load_model()", "StorySet": "load_stories()", "EmotionVectors": "extract(model, stories)"}
+
+
+def check_kinds(*arguments: tuple[Any, type]) -> None:
+    """Raise EmokitError for the first value that is not of its class, as when two arguments are swapped."""
+    for value, kind in arguments:
+        if not isinstance(value, kind):
+            name = kind.__name__
+            article = "an" if name.startswith("E") else "a"
+            raise EmokitError(
+                f"not {article} {name}", value, f"Give what {_MAKERS[name]} returns, in the order of the call."
+            )
+
+
+def check_text(value: Any, what: str = "text") -> None:
+    """Raise EmokitError unless a value is a string that can be written as UTF-8: without half a surrogate pair."""
+    if not isinstance(value, str):
+        raise EmokitError(f"a {what} must be a string", value, 'Write it in quotation marks: "...".')
+    if any("\ud800" <= c <= "\udfff" for c in value):
+        raise EmokitError(f"a {what} holds half a character (a lone surrogate)", value, "Leave that character out.")
+
+
+def check_list(value: Any, what: str, kind: type = Iterable) -> None:
+    """Raise EmokitError unless a value is a list or the like; a string, which is a list of its characters, is none."""
+    if isinstance(value, (str, bytes)) or not isinstance(value, kind):
+        raise EmokitError(f"{what} must be a list", value, "Write [ ] around it, even around a single one.")
+
+
+def check_number(value: Any, what: str, least: float = -LARGEST) -> None:
+    """Raise EmokitError unless a value is a finite number from `least` to 1e30."""
+    real = isinstance(value, Real) and not isinstance(value, bool)
+    if not real or not least <= value <= LARGEST:
+        bound = "" if least == -LARGEST else f", {least:g} or more"
+        raise EmokitError(f"{what} must be a finite number{bound}", value, "Use for example 0.5.")
+
+
+def check_whole(value: Any, what: str, least: int = 0) -> None:
+    """Raise EmokitError unless a value is a whole number from `least` on that 63 bits hold."""
+    whole = isinstance(value, Integral) and not isinstance(value, bool)
+    if not whole or not least <= value < 2**63:
+        raise EmokitError(f"{what} must be a whole number, {least} or more", value, "Use for example 1.")
+
+
+def emotion_index(emotion: Any, known: Sequence[str]) -> int:
+    """The place of an emotion in a list; raises EmokitError that names those spelt much the same, or else all."""
+    if emotion in known:
+        return known.index(emotion)
+    near = get_close_matches(emotion.lower(), known, cutoff=0.7) if isinstance(emotion, str) else []
+    way = f"Did you mean {' or '.join(near)}?" if near else f"Choose among: {', '.join(known)}."
+    raise EmokitError("unknown emotion", emotion, way)

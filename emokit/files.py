@@ -33,6 +33,8 @@ def replacing(path: Path, keep: Callable[[Path], bool] = lambda _: False) -> Ite
     What is written may be a file or a folder; a half-written one never bears the final name. A folder for which `keep`
     is true stays: another process has been faster.
     """
+    if not path.name:
+        raise EmokitError("cannot write (a folder, and no name of a file)", str(path), "Name a file in it.")
     temporary = _beside(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -91,6 +93,17 @@ def sweep(folder: Path) -> None:
             newest = max(path.stat().st_mtime for path in (partial, *partial.rglob("*")))
             if time.time() - newest > STALE:
                 _remove(partial)
+
+
+def path_of(value: str | os.PathLike[str]) -> Path:
+    """The path that a string or a path names; raises EmokitError for what can be none."""
+    try:
+        os.fsencode(path := Path(value))
+    except (TypeError, ValueError) as error:
+        raise EmokitError("not a path", value, "Name one file or folder in a string.") from error
+    if "\0" in str(path):
+        raise EmokitError("not a path", value, "A name can't hold the character NUL.")
+    return path
 
 
 def sha256(path: Path) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from .errors import EmokitError
+from .errors import EmokitError, check_kinds
 from .models import Model
 from .vectors import Direction, EmotionVectors
 
@@ -26,6 +26,7 @@ def logit_lens(model: Model, vectors: EmotionVectors, direction: str | Direction
 
     >>> emokit.logit_lens(model, vectors, "sad").top(3)
     """
+    check_kinds((model, Model), (vectors, EmotionVectors))
     vectors.check(model)
     block = vectors.block(block)
     chosen = vectors.direction(direction)

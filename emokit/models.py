@@ -13,11 +13,12 @@ from typing import Any
 import torch
 
 from . import fetch
-from .errors import EmokitError
+from .errors import EmokitError, check_list, check_number, check_text, check_whole
 from .progress import progress
 from .structure import check_cache, check_kind, find_blocks, find_norm, fingerprint, glance
 
 Message = dict[str, str]
+COLDEST = 1e-6  # temperatures above 0 and below this are this one, which is greedy too; float32 would overflow
 TURN_ENDS = ("<|im_end|>", "<end_of_turn>", "<|eot_id|>", "<|end|>", "<|endoftext|>", "</s>")
 NOT_FINITE = "Load it with dtype=torch.float32; under steering, use a smaller strength."
 
@@ -42,18 +43,20 @@ def load_model(
     """
     from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
+    if name is not None and not isinstance(name, (str, os.PathLike)):
+        raise EmokitError("not the name of a model", name, "Name a hub id, a save_pretrained folder or a .gguf file.")
     chosen = str(name or os.environ.get("EMOKIT_MODEL") or fetch.NAME)
     device = device or ("cuda" if torch.cuda.is_available() else "cpu")
     path = Path(chosen).expanduser()
     if chosen == fetch.NAME:
         source = str(fetch.default_model())
     elif path.suffix == ".gguf":
-        if not path.is_file():
+        if not os.path.isfile(path):  # a Path's own is_file raises for a name too long
             raise EmokitError("no such GGUF file", chosen, "Check the path.")
         source = str(fetch.convert(path))
     else:
-        source = str(path) if path.is_dir() else chosen
-    local = Path(source).is_dir()
+        source = str(path) if os.path.isdir(path) else chosen
+    local = os.path.isdir(source)
     try:
         with fetch.quiet():
             config = AutoConfig.from_pretrained(source, local_files_only=local)
@@ -90,7 +93,7 @@ class Model:
         check_kind(hf.config, name)
         self.hf = hf.eval()  # no dropout
         self.tokenizer = tokenizer
-        self.name = Path(name).name if Path(name).is_dir() else name
+        self.name = Path(name).name if os.path.isdir(name) else name
         self.lock = threading.RLock()
         config = self.hf.config.get_text_config()
         self.blocks = find_blocks(hf, config.num_hidden_layers, blocks)
@@ -136,7 +139,7 @@ class Model:
         >>> model.prompt("Hello")[-30:]
         'Hello<|im_end|>\\n<|im_start|>assistant\\n'
         """
-        messages = _messages(content)
+        messages = checked_messages(content)
         if self.tokenizer.chat_template:
             try:
                 return self.tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=reply)
@@ -148,6 +151,7 @@ class Model:
 
     def encode(self, text: str) -> list[int]:
         """Token ids of a text, with exactly one BOS where the tokenizer adds one, and never an EOS of its own accord."""
+        check_text(text)
         ids = self.tokenizer(text, add_special_tokens=self.adds_special(text))["input_ids"]
         eos = self.tokenizer.eos_token_id
         return ids[:-1] if ids and ids[-1] == eos and not text.endswith(self.tokenizer.eos_token) else ids
@@ -255,12 +259,10 @@ class Model:
         from transformers import DynamicCache
 
         self.check_length(ids, f"a prompt of {len(ids)} tokens", room=1)
-        if limit < 1 or temperature < 0:
-            raise EmokitError(
-                "cannot generate with max_new_tokens, temperature",
-                (limit, temperature),
-                "Use at least 1, and 0 or more.",
-            )
+        check_whole(limit, "max_new_tokens", least=1)
+        check_number(temperature, "a temperature", least=0)
+        if seed is not None:
+            check_whole(seed, "a seed")
         begun = self.own_steers() if steers is None else steers
         draws = [_generator(seed) for _ in range(rows)] if temperature else []
         cache = DynamicCache(config=self.hf.config)
@@ -276,7 +278,8 @@ class Model:
                     logits = self.forward(input_ids=step, past_key_values=cache, use_cache=True, logits_to_keep=1)
                     logits = logits[:, -1].float().cpu()
                     if draws:
-                        chances = torch.softmax(logits / temperature, -1)
+                        logits -= logits.max(-1, keepdim=True).values  # so that a small temperature can't overflow
+                        chances = torch.softmax(logits / max(temperature, COLDEST), -1)
                         tokens = [
                             int(torch.multinomial(c, 1, generator=d)) for c, d in zip(chances, draws, strict=True)
                         ]
@@ -325,8 +328,10 @@ class Model:
         text = prompt if isinstance(prompt, str) else self.prompt(prompt)
         ids = self.encode(text)
         self.check_length(ids, prompt)
+        check_list(continuations, "continuations")
         rows = []
         for continuation in continuations:
+            check_text(continuation, "continuation")
             whole = self.encode(text + continuation)
             tail = (
                 whole[len(ids) :]
@@ -362,12 +367,17 @@ def padded(rows: Sequence[Sequence[int]]) -> tuple[torch.Tensor, torch.Tensor]:
     return ids, mask
 
 
-def _messages(content: str | Sequence[Message]) -> list[Message]:
-    messages = [{"role": "user", "content": content}] if isinstance(content, str) else list(content)
+def checked_messages(content: str | Sequence[Message]) -> list[Message]:
+    """The messages of a text or a conversation; raises EmokitError for what is neither, and for an empty one."""
+    if isinstance(content, bytes) or not isinstance(content, Sequence):
+        raise EmokitError(
+            "not a text or a list of messages", content, 'Use "..." or [{"role": "user", "content": "..."}].'
+        )
+    messages: list[Any] = [{"role": "user", "content": content}] if isinstance(content, str) else list(content)
     for message in messages:
-        if not isinstance(message, dict) or not {"role", "content"} <= message.keys():
+        if not isinstance(message, dict) or not all(isinstance(message.get(k), str) for k in ("role", "content")):
             raise EmokitError("not a chat message", message, 'Use {"role": "user", "content": "..."}.')
-    if not any(str(message["content"]).strip() for message in messages):
+    if not any(message["content"].strip() for message in messages):
         raise EmokitError("the prompt is empty", content, "Give the model some text.")
     return messages
 

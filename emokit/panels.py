@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from .errors import EmokitError
+from .errors import EmokitError, check_list, check_text
 
 Value = int | float | str
 
@@ -30,9 +30,17 @@ class Panel:
     note: str = ""
 
     def __post_init__(self) -> None:
-        for template in (self.template, self.twin):
-            if template is not None and "{X}" not in template:
+        for template in [self.template] if self.twin is None else [self.template, self.twin]:
+            check_text(template, "template")
+            if "{X}" not in template:
                 raise EmokitError("a template without {X}", template, "Write {X} where the value goes.")
+        check_list(self.values, "values", Collection)
+        if self.ladder is not None:
+            check_list(self.ladder, "a ladder", Collection)
+            for rung in self.ladder:
+                check_text(rung, "rung of a ladder")
+        if not isinstance(self.expect, Mapping):
+            raise EmokitError("expect= that is no dictionary", self.expect, 'Use for example {"afraid": "up"}.')
         if len(self.values) < 2:
             raise EmokitError("a panel with fewer than two values", list(self.values), "Give at least two.")
         if self.ladder is not None and len(self.ladder) < 2:

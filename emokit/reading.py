@@ -13,8 +13,8 @@ import numpy as np
 import torch
 
 from . import activations
-from .errors import EmokitError
-from .models import Message, Model
+from .errors import EmokitError, check_kinds, emotion_index
+from .models import Message, Model, checked_messages
 from .structure import hidden
 from .vectors import EmotionVectors
 
@@ -36,14 +36,15 @@ def read(
 
     >>> emokit.read(model, vectors, "The phone rang at 3 a.m.")
     """
+    check_kinds((model, Model), (vectors, EmotionVectors))
     vectors.check(model)
     block = vectors.block(block)
     text, before_reply = (content, len(content)) if isinstance(content, str) else _chat(model, content)
+    length = len(model.encode(text))  # without an EOS that the tokenizer adds
     encoded = model.tokenizer(text, add_special_tokens=model.adds_special(text), return_offsets_mapping=True)
     ids, offsets = encoded["input_ids"], encoded["offset_mapping"]
     model.check_length(ids if text else [], content)
-    ids = ids[: len(model.encode(text))]  # without an EOS that the tokenizer adds
-    offsets = offsets[: len(ids)]
+    ids, offsets = ids[:length], offsets[:length]
     readout = max((i for i, (start, end) in enumerate(offsets) if start < before_reply and end > start), default=0)
     cosines = _cosines(activations.token_states(model, ids, [block], readout)[:, 0], vectors, block)
     groups, ends = _whole_tokens(offsets, text)
@@ -69,6 +70,7 @@ def watch(model: Model, vectors: EmotionVectors, *, block: int | None = None) ->
     ...     for piece in model.stream("My dog is missing."):
     ...         print(piece, seen.reading.top(1, at=-1))
     """
+    check_kinds((model, Model), (vectors, EmotionVectors))
     vectors.check(model)
     seen = Watch(model, vectors, vectors.block(block))
     handles = [
@@ -155,13 +157,13 @@ def _cosines(states: Array, vectors: EmotionVectors, block: int) -> Array:
 
 def _chat(model: Model, messages: Sequence[Message]) -> tuple[str, int]:
     """The conversation as the model sees it, and how many of its characters come before the last reply."""
-    last = messages[-1] if messages else {}
-    if not isinstance(last, dict) or last.get("role") != "assistant" or len(messages) < 2:
+    messages = checked_messages(messages)
+    if messages[-1]["role"] != "assistant" or len(messages) < 2:
         text = model.prompt(messages)
         return text, len(text)
     text, head = model.prompt(messages, reply=False), model.prompt(messages[:-1])
     if not text.startswith(head):  # the template writes the reply's turn otherwise once it is there
-        head = text[: max(0, text.rfind(str(last.get("content", "")).strip()))]
+        head = text[: max(0, text.rfind(messages[-1]["content"].strip()))]
     if not head:
         raise EmokitError(
             "cannot tell where the reply begins in the chat template's text", text, "Leave the reply out."
@@ -233,8 +235,7 @@ class Reading:
 
     def _chosen(self, emotions: Sequence[str] | None, count: int) -> list[str]:
         for emotion in emotions or ():
-            if emotion not in self.emotions:
-                raise EmokitError("unknown emotion", emotion, f"Choose among: {', '.join(self.emotions)}.")
+            emotion_index(emotion, self.emotions)
         return list(emotions) if emotions else [emotion for emotion, _ in self.top(count)]
 
     def _repr_html_(self) -> str:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import torch
 
-from .errors import EmokitError
+from .errors import EmokitError, check_kinds, check_list
 from .models import Message, Model
 from .progress import progress
 from .structure import hidden
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from .plots import Figure
 
 Positions = Literal["all", "prompt", "reply"]
+LARGEST = 1e6  # a strength beyond is a slip, and would overflow the model's numbers
 Strengths = Mapping[str | Direction, float | Sequence[float]]
 
 
@@ -45,6 +46,7 @@ def steer(
     >>> with emokit.steer(model, vectors, {"desperate": 0.2, "calm": -0.1}):
     ...     print(model.generate("Tell me about your day."))
     """
+    check_kinds((model, Model), (vectors, EmotionVectors))
     with model.lock:
         vectors.check(model)
         active = Steer(model, vectors, strengths, positions, blocks)
@@ -76,7 +78,7 @@ class Steer:
             raise EmokitError("unknown positions", positions, 'Use "all", "prompt" or "reply".')
         if not isinstance(strengths, Mapping):
             raise EmokitError("strengths that are no dictionary", strengths, 'Use for example {"calm": 0.2}.')
-        chosen = list(blocks) if isinstance(blocks, Iterable) else [blocks]
+        chosen = list(blocks) if isinstance(blocks, Iterable) and not isinstance(blocks, str) else [blocks]
         self.model, self.positions, self.fired = model, positions, 0
         self.thread = threading.get_ident()
         self.blocks = sorted({vectors.block(block) for block in chosen})
@@ -134,12 +136,13 @@ def _added(vectors: EmotionVectors, strengths: Strengths) -> np.ndarray:
 
 def _values(strength: float | Sequence[float]) -> np.ndarray:
     try:
-        values = np.asarray(strength, np.float32)
-    except (TypeError, ValueError):
-        values = np.asarray(np.nan)
-    if values.ndim > 1 or not np.isfinite(values).all() or isinstance(strength, (bool, str)):
+        given = np.asarray(strength)
+    except (TypeError, ValueError):  # lists of different lengths
+        given = np.asarray(None)
+    numbers = given.dtype.kind in "iuf" and given.ndim < 2
+    if not numbers or not (np.abs(given) <= LARGEST).all():
         raise EmokitError("a strength that is no finite number", strength, "Use about -0.5 to 0.5; 0 is no steering.")
-    return values
+    return given.astype(np.float32)
 
 
 @dataclass(frozen=True, repr=False)
@@ -197,6 +200,10 @@ def sweep(
 
     >>> emokit.sweep(model, vectors, "Tell me about your day.", "happy", [-0.2, 0, 0.2])
     """
+    check_kinds((model, Model), (vectors, EmotionVectors))
+    check_list(strengths, "strengths")
+    strengths = list(strengths)
+    _values(strengths)
     values = sorted({float(s) for s in strengths} | {0.0})
     prompt = model.prompt(content)
     stop = model.stop_tokens

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .errors import EmokitError
-from .files import corpus, replacing
+from .errors import EmokitError, check_kinds, check_text, emotion_index
+from .files import corpus, path_of, replacing
 from .lint import NEUTRAL, Finding, lint
 
 if TYPE_CHECKING:
@@ -26,6 +27,15 @@ class Story:
     topic: str
     text: str
     source: str = field(default="", compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        where = self.source or "a story"
+        for value in (self.emotion, self.topic, self.text):
+            if not isinstance(value, str) or not value.strip():
+                raise EmokitError(
+                    f"{where} has an emotion, topic or text that is empty or no text", value, "Fill it in."
+                )
+            check_text(value, f"text of {where}")
 
 
 @dataclass(frozen=True, repr=False)
@@ -77,7 +87,7 @@ class StorySet(Sequence[Story]):
     def save(self, path: str | PathLike[str]) -> None:
         """Write all stories, the neutral ones last, as JSON lines."""
         rows = [{"emotion": s.emotion, "topic": s.topic, "text": s.text} for s in (*self.stories, *self.neutral)]
-        with replacing(Path(path)) as partial:
+        with replacing(path_of(path)) as partial:
             partial.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
 
     def lint(self) -> list[Finding]:
@@ -95,10 +105,10 @@ def load_stories(path: str | PathLike[str] | None = None, emotions: str | Iterab
     >>> emokit.load_stories(emotions=["happy", "sad"]).emotions
     ['happy', 'sad']
     """
-    files = _files(Path(path)) if path is not None else _files(corpus() / "core") + [corpus() / "neutral.jsonl"]
+    files = _files(path_of(path)) if path is not None else _files(corpus() / "core") + [corpus() / "neutral.jsonl"]
     rows = [story for file in files for story in _read(file)]
     neutral = tuple(s for s in rows if s.emotion == NEUTRAL) or tuple(_read(corpus() / "neutral.jsonl"))
-    return StorySet(_choose([s for s in rows if s.emotion != NEUTRAL], emotions), neutral)
+    return StorySet(_choose([s for s in rows if s.emotion != NEUTRAL], emotions, path), neutral)
 
 
 def load_messages(emotions: str | Iterable[str] | None = None) -> StorySet:
@@ -107,13 +117,15 @@ def load_messages(emotions: str | Iterable[str] | None = None) -> StorySet:
 
 
 def _files(path: Path) -> list[Path]:
-    if path.is_dir():
+    if os.path.isdir(path):  # a Path's own is_dir raises for a name too long
         files = sorted(path.glob("*.jsonl"))
         if not files:
             raise EmokitError("no .jsonl file in the folder", str(path), "Name a file or a folder of .jsonl files.")
         return files
-    if not path.is_file():
-        raise EmokitError("no such story file", str(path), "Name a .jsonl file or a folder of them.")
+    if not os.path.isfile(path):
+        raise EmokitError(
+            "no such story file", str(path), "Name a .jsonl file or a folder of them, or choose by emotions=[...]."
+        )
     return [path]
 
 
@@ -129,28 +141,38 @@ def _read(file: Path) -> list[Story]:
         source = f"{file.name}:{number}"
         try:
             row = json.loads(line)
-            story = Story(row["emotion"], row["topic"], row["text"], source)
+            fields = row["emotion"], row["topic"], row["text"]
         except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise EmokitError(
                 f"{source} is not a story", line[:80], 'Write {"emotion": ..., "topic": ..., "text": ...} on one line.'
             ) from error
-        for value in (story.emotion, story.topic, story.text):
-            if not isinstance(value, str) or not value.strip():
-                raise EmokitError(
-                    f"{source} has an emotion, topic or text that is empty or no text", value, "Fill it in."
-                )
-        rows.append(story)
+        rows.append(Story(*fields, source))
     return rows
 
 
-def _choose(rows: list[Story], emotions: str | Iterable[str] | None) -> tuple[Story, ...]:
+def _choose(rows: list[Story], emotions: str | Iterable[str] | None, path: Any = None) -> tuple[Story, ...]:
     if not rows or emotions == []:
-        raise EmokitError("there is no story", do="Give at least one story for each of two emotions.")
+        where = "" if path is None or rows else f" in {str(path)!r}"
+        raise EmokitError(f"there is no story{where}", do="Give at least one story for each of two emotions.")
     if emotions is None or emotions == "all":
         return tuple(rows)
-    wanted = [emotions] if isinstance(emotions, str) else list(emotions)
-    known = {s.emotion for s in rows}
+    known = sorted({s.emotion for s in rows})
+    wanted = list(emotions) if isinstance(emotions, Iterable) and not isinstance(emotions, str) else [emotions]
     for emotion in wanted:
-        if emotion not in known:
-            raise EmokitError("unknown emotion", emotion, f"Choose among: {', '.join(sorted(known))}.")
+        emotion_index(emotion, known)
     return tuple(s for emotion in dict.fromkeys(wanted) for s in rows if s.emotion == emotion)
+
+
+def check_enough(stories: StorySet) -> None:
+    """Raise EmokitError unless the stories are of two emotions, each of two topics, so that one can be held out."""
+    check_kinds((stories, StorySet))
+    names = stories.emotions
+    if len(names) < 2:
+        raise EmokitError(
+            "too few emotions", names, "Directions are differences: give stories of at least two emotions."
+        )
+    for name in names:
+        topics = [s.topic for s in stories if s.emotion == name]
+        if len(set(topics)) < 2:
+            what = "an emotion with one story" if len(topics) == 1 else "an emotion with stories of one topic only"
+            raise EmokitError(what, name, "Give it stories of at least two topics.")

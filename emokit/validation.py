@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from . import activations, selection
-from .errors import EmokitError
+from .errors import check_kinds, check_whole
 from .models import Model
 from .progress import progress
-from .stories import StorySet
+from .stories import StorySet, check_enough
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -83,8 +83,9 @@ def validate(model: Model, stories: StorySet, *, seed: int = 0) -> Validation:
 
     >>> emokit.validate(model, stories)
     """
-    if len(stories.emotions) < 2:
-        raise EmokitError("too few emotions", stories.emotions, "Give stories of at least two emotions.")
+    check_kinds((model, Model))
+    check_enough(stories)
+    check_whole(seed, "a seed")
     emotions, topics = [s.emotion for s in stories], [s.topic for s in stories]
     texts, flat = [s.text for s in stories], [s.text for s in stories.neutral]
     means = activations.story_means(model, texts)

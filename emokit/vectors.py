@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import dataclass, field
 from os import PathLike
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from . import activations, selection
-from .errors import EmokitError
-from .files import replacing
+from .errors import EmokitError, check_kinds, check_number, check_whole, emotion_index
+from .files import path_of, replacing
 from .models import Model
-from .stories import StorySet
+from .stories import StorySet, check_enough
 
 Array = np.ndarray
 SCHEMA = 1
@@ -29,16 +29,9 @@ def extract(model: Model, stories: StorySet, *, cache: bool = True) -> EmotionVe
 
     >>> vectors = emokit.extract(model, emokit.load_stories())
     """
-    if not isinstance(stories, StorySet):
-        raise EmokitError("not a StorySet", stories, "Give what load_stories returns.")
+    check_kinds((model, Model))
+    check_enough(stories)
     names = stories.emotions
-    if len(names) < 2:
-        raise EmokitError(
-            "too few emotions", names, "Directions are differences: give stories of at least two emotions."
-        )
-    for name in names:
-        if sum(s.emotion == name for s in stories) < 2:
-            raise EmokitError("an emotion with one story", name, "Give it stories of at least two topics.")
     means, norms = activations.story_stats(model, [s.text for s in stories], cache)
     neutral = activations.story_means(model, [s.text for s in stories.neutral], cache)
     emotions, topics = [s.emotion for s in stories], [s.topic for s in stories]
@@ -105,12 +98,15 @@ class Direction:
     model: str | None = None
 
     def __add__(self, other: Direction) -> Direction:
-        return Direction(f"({self.name} + {other.name})", self.rows + self._like(other).rows, self.model)
+        rows = self.rows + self._like(other).rows
+        return Direction(f"({self.name} + {other.name})", rows, self.model)
 
     def __sub__(self, other: Direction) -> Direction:
-        return Direction(f"({self.name} - {other.name})", self.rows - self._like(other).rows, self.model)
+        rows = self.rows - self._like(other).rows
+        return Direction(f"({self.name} - {other.name})", rows, self.model)
 
     def __mul__(self, factor: float) -> Direction:
+        check_number(factor, "a factor")
         return Direction(f"{factor:g}*{self.name}", self.rows * np.float32(factor), self.model)
 
     __rmul__ = __mul__
@@ -174,9 +170,7 @@ class EmotionVectors:
 
     def index(self, emotion: str) -> int:
         """The row of an emotion; raises EmokitError for an unknown one."""
-        if emotion not in self.emotions:
-            raise EmokitError("unknown emotion", emotion, f"Choose among: {', '.join(self.emotions)}.")
-        return self.emotions.index(emotion)
+        return emotion_index(emotion, self.emotions)
 
     def __getitem__(self, emotion: str) -> Direction:
         return Direction(emotion, self.directions[:, self.index(emotion)], self.fingerprint)
@@ -198,12 +192,14 @@ class EmotionVectors:
 
     def random(self, seed: int) -> Direction:
         """A control: a random unit direction in the span of the emotions, with the same mixture at every block."""
+        check_whole(seed, "a seed")
         mixture = np.random.default_rng(seed).standard_normal(len(self.emotions)).astype(np.float32)
         rows = (mixture - mixture.mean()) @ self.directions
         return Direction(f"random {seed}", rows / np.linalg.norm(rows, axis=1, keepdims=True), self.fingerprint)
 
     def check(self, model: Model) -> None:
         """Raise EmokitError unless these vectors were made from this model."""
+        check_kinds((model, Model))
         shape = len(self.blocks), self.width
         if shape != (model.n_blocks, model.width):
             raise EmokitError(
@@ -232,7 +228,7 @@ class EmotionVectors:
             "provenance": self.provenance,
         }
         tensors = {name: np.ascontiguousarray(getattr(self, name), np.float32) for name in TENSORS}
-        with replacing(Path(path)) as partial:
+        with replacing(path_of(path)) as partial:
             save_file(tensors, partial, metadata={"emokit": json.dumps(about, sort_keys=True)})
 
     @classmethod
@@ -244,7 +240,7 @@ class EmotionVectors:
         """
         from safetensors import SafetensorError, safe_open
 
-        if not Path(path).is_file():
+        if not os.path.isfile(path_of(path)):
             raise EmokitError(
                 "no such vectors file", str(path), "Check the path, or write one with vectors.save(path)."
             )
@@ -271,7 +267,7 @@ class EmotionVectors:
             about = json.loads(metadata["emokit"])
             schema, emotions, best = about["schema"], about["emotions"], about["best_block"]
             provenance = dict(about["provenance"])
-            dict(provenance.get("model", {}))
+            {**provenance.get("model", {})}
         except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise EmokitError(
                 f"the vectors file's description is damaged ({error!r})", path, "Extract and save again."
