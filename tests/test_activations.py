@@ -75,6 +75,26 @@ def test_a_giant_first_token_does_not_reach_the_mean():
     assert activations.story_stats(model, ["Zebra crossing here."], cache=False)[1].max() < 1e4
 
 
+def test_the_length_of_a_text_does_not_turn_its_mean(model):
+    """A toy residual that knows only each token's word, with a first token a thousand times as large."""
+    seen = {}
+    table = model.hf.get_input_embeddings()
+    table.register_forward_hook(lambda _m, _i, out: seen.update(words=out))
+
+    def toy(_m, _i, _out):
+        words = seen["words"].clone()
+        words[:, 0] *= 1000
+        return words
+
+    model.blocks[3].register_forward_hook(toy, prepend=True)
+    texts = ["a" * n for n in (6, 30, 79, 80, 200)]  # pooled as one batch
+    word = table.weight[model.encode("a")[-1]].detach().numpy()
+    means, norms = activations.story_stats(model, texts, cache=False)
+    np.testing.assert_allclose(means[:, 3], np.tile(word, (5, 1)), atol=1e-5)
+    np.testing.assert_allclose(norms[3], np.linalg.norm(word), rtol=1e-5)
+    assert norms.shape[1] == sum(len(t) for t in texts)  # no padding, no first token
+
+
 def test_second_run_needs_no_forward_pass(model):
     first = activations.story_means(model, TEXTS)
     calls = []
@@ -152,6 +172,40 @@ def test_the_head_and_later_blocks_are_never_run(model):
     calls.clear()
     activations.token_states(model, model.encode("Hello"), [0, 1])
     assert calls == []
+
+
+def test_a_wrapper_that_catches_exceptions_does_not_swallow_the_early_stop(model):
+    expected = activations.token_states(model, model.encode("Hello"), [0, 1])
+    inner = model.blocks[1].forward
+
+    def careful(*args, **kwargs):
+        try:
+            return inner(*args, **kwargs)
+        except Exception:
+            raise RuntimeError("wrapped") from None
+
+    base = model.hf.base_model.forward
+
+    def tolerant(*args, **kwargs):
+        try:
+            return base(*args, **kwargs)
+        except Exception:
+            return base(*args, **kwargs)
+
+    calls = []
+    model.blocks[2].register_forward_hook(lambda *_: calls.append(1))
+    model.blocks[0].register_forward_hook(lambda *_: calls.append(0))
+    model.blocks[1].forward, model.hf.base_model.forward = careful, tolerant
+    np.testing.assert_array_equal(activations.token_states(model, model.encode("Hello"), [0, 1]), expected)
+    assert calls == [0]
+
+
+def test_a_tokenizer_without_padding_token_reads_in_batches_and_its_padding_may_stand_in_a_text(model):
+    """Masks come from lengths, never from ids: the padding token is often the end of text, too."""
+    texts = [*TEXTS, "<s>The end.<s></s> And then</s> again"]
+    alone = [activations.story_means(model, [t], cache=False)[0] for t in texts]
+    model.tokenizer.pad_token = None
+    np.testing.assert_allclose(activations.story_means(model, texts, cache=False), alone, atol=1e-5)
 
 
 def test_readouts_are_the_last_tokens_states(model):

@@ -50,6 +50,30 @@ def test_leaving_restores_the_model_whatever_happens(model, vectors):
     assert hooks(model) == 0
 
 
+@pytest.mark.parametrize("error", [KeyboardInterrupt, RuntimeError])
+def test_a_stop_in_the_middle_of_generating_leaves_the_model_as_it_was(model, vectors, error):
+    plain, expected = logits(model), model.generate("Hello", max_new_tokens=8)
+    steps = []
+
+    def stop(*_):
+        steps.append(1)
+        if len(steps) == 3:
+            raise error
+
+    handle = model.blocks[3].register_forward_hook(stop)
+    with pytest.raises(error), emokit.steer(model, vectors, {"happy": 0.5}, positions="reply"):
+        model.generate("Hello", max_new_tokens=8)
+    handle.remove()
+    assert len(steps) == 3
+    assert (hooks(model), model.steers, model.reply_from) == (0, [], None)
+    assert torch.equal(logits(model), plain)
+    assert model.generate("Hello", max_new_tokens=8) == expected
+    other = threading.Thread(target=lambda: steps.append(model.lock.acquire(timeout=5)))
+    other.start()
+    other.join()
+    assert steps[-1] is True
+
+
 def test_nested_steers_add_up(model, vectors):
     with emokit.steer(model, vectors, {"happy": 0.3}), emokit.steer(model, vectors, {"sad": 0.2}):
         nested = logits(model)
@@ -122,6 +146,65 @@ def test_reply_steering_with_cache_equals_a_full_pass(model, vectors):
             with torch.no_grad(), model.replying(start - 1):
                 ids.append(int(model.hf(torch.tensor([ids]), use_cache=False).logits[0, -1].argmax()))
     assert ids[start:] == cached
+
+
+def left_padded(model, prompts):
+    """What a tokenizer with padding_side="left" gives: ids and mask."""
+    rows = [model.encode(model.prompt(p)) for p in prompts]
+    longest = max(map(len, rows))
+    ids = torch.tensor([[1] * (longest - len(row)) + row for row in rows])  # padding id = end of text
+    mask = torch.tensor([[0] * (longest - len(row)) + [1] * len(row) for row in rows])
+    return ids, mask
+
+
+@pytest.mark.parametrize("positions", ["all", "prompt", "reply"])
+def test_a_left_padded_batch_steers_as_its_prompts_do_alone(model, vectors, positions):
+    """Through raw calls of model.hf, and through transformers' own generate."""
+    prompts = ["Hi", "A much longer question, is it not?"]
+    ids, mask = left_padded(model, prompts)
+    assert mask.sum(1).diff() > 10
+    options = {"do_sample": False, "eos_token_id": [1, 2], "pad_token_id": 1, "max_new_tokens": 8}
+    plain = [model.generate(p, max_new_tokens=8) for p in prompts]
+    with emokit.steer(model, vectors, {"sad": 0.9}, positions=positions, blocks=[0, 1]), torch.no_grad():
+        batch = model.hf(ids, attention_mask=mask).logits[:, -1]
+        alone = [model.hf(torch.tensor([model.encode(model.prompt(p))])).logits[0, -1] for p in prompts]
+        torch.testing.assert_close(batch, torch.stack(alone), atol=1e-4, rtol=1e-4)
+        replies = model.hf.generate(ids, attention_mask=mask, **options)[:, ids.shape[1] :]
+        ours = [model.generate(p, max_new_tokens=8) for p in prompts]
+    assert [model.text(r.tolist()) for r in replies] == ours
+    assert ours != plain
+
+
+def test_the_first_generated_token_is_steered(model, vectors):
+    """The reply's first token comes from the last prompt token's state."""
+    ids = model.encode(model.prompt("Hello"))
+    firsts = {}
+    for positions in ("all", "prompt", "reply"):
+        with emokit.steer(model, vectors, {"sad": 3.0}, positions=positions, blocks=3):
+            firsts[positions] = next(model.decode(ids, 1, 1, 0.0, None))
+    assert firsts["all"] == firsts["prompt"] == firsts["reply"] != next(model.decode(ids, 1, 1, 0.0, None))
+
+
+def test_steering_moves_what_is_read_at_its_own_block_and_after_but_not_before(model, vectors):
+    """Vectors are read and written at the same place: the output of the block of that number."""
+    ids = model.encode("Is it so?")
+    plain = activations.token_states(model, ids, range(4))
+    for block in range(4):
+        with emokit.steer(model, vectors, {"sad": 0.5}, blocks=block):
+            change = activations.token_states(model, ids, range(4)) - plain
+        added = 0.5 * vectors.norms[block] * vectors["sad"].rows[block]
+        assert not change[:, :block].any()
+        np.testing.assert_allclose(change[:, block], np.tile(added, (len(ids), 1)), atol=1e-4)
+
+
+def test_steering_writes_into_no_tensor_that_others_hold(model, vectors):
+    """A block that hands on what it was given shares its tensor with the block before."""
+    model.blocks[2].forward = lambda states, *_args, **_kwargs: states
+    seen = {}
+    model.blocks[1].register_forward_hook(lambda _m, _i, out: seen.update(before=out, copy=out.clone()))
+    with emokit.steer(model, vectors, {"sad": 0.5}, blocks=2):
+        logits(model)
+    assert torch.equal(seen["before"], seen["copy"])
 
 
 def test_logprobs_know_where_the_reply_begins(model, vectors):
