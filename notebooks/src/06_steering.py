@@ -117,7 +117,36 @@ print(f"random ones gain as much or more in {(joint >= own.mean()).mean():.1%} o
 # %% [markdown]
 # > **You should see** each orange mark above most of its grey dots, though not above all; it is the average of the four that random directions hardly ever reach. A mark in the middle of its dots would mean: we can push the model, but not *towards* anything.
 # > **This is the signature result of this notebook.**
+
+# %% [markdown]
+# ## Mixtures
 #
+# Directions can be combined before steering. `happy - sad` should raise " happy" over " sad" at one stroke. Its control: differences of two *random* directions, made as long as it.
+
+# %%
+mixture = vectors["happy"] - vectors["sad"]
+length = np.linalg.norm(mixture.rows[vectors.best_block])
+
+
+def gap(direction):
+    """How far " happy" gains on " sad" at strength 0.25."""
+    change = gains({direction: 0.25})
+    return change[0] - change[1]
+
+
+random_gaps = []
+for seed in range(40):
+    control = vectors.random(seed) - vectors.random(100 + seed)
+    size = np.linalg.norm(control.rows[vectors.best_block])
+    random_gaps.append(gap(control * (length / size)))
+
+# %%
+random_gaps = np.array(random_gaps)
+print(f"{mixture}: {gap(mixture):+.1f} nats")
+print(f"random differences: {random_gaps.mean():+.1f} on average,", end=" ")
+print(f"{np.mean(random_gaps >= gap(mixture)):.0%} reach it")
+
+# %% [markdown]
 # ## The other control: just ask
 #
 # Before we admire a direction, what does a plain sentence do? Put "He is very happy." before "He feels". (It repeats the very word, which makes it a strong rival.)
