@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+import weakref
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
@@ -21,6 +22,9 @@ Message = dict[str, str]
 COLDEST = 1e-6  # temperatures above 0 and below this are this one, which is greedy too; float32 would overflow
 TURN_ENDS = ("<|im_end|>", "<end_of_turn>", "<|eot_id|>", "<|end|>", "<|endoftext|>", "</s>")
 NOT_FINITE = "Load it with dtype=torch.float32; under steering, use a smaller strength."
+
+# one lock and one list of active steers per Hugging Face model, however many `Model`s wrap it
+_SHARED: weakref.WeakKeyDictionary[Any, tuple[Any, list[Any]]] = weakref.WeakKeyDictionary()
 
 
 def load_model(
@@ -94,12 +98,11 @@ class Model:
         self.hf = hf.eval()  # no dropout
         self.tokenizer = tokenizer
         self.name = Path(name).name if os.path.isdir(name) else name
-        self.lock = threading.RLock()
+        self.lock, self.steers = _SHARED.setdefault(hf, (threading.RLock(), []))  # steering.py keeps the active steers
         config = self.hf.config.get_text_config()
         self.blocks = find_blocks(hf, config.num_hidden_layers, blocks)
         self.n_blocks, self.width = len(self.blocks), int(config.hidden_size)
         self.context: int | None = getattr(config, "max_position_embeddings", None)
-        self.steers: list[Any] = []  # the active steers, outermost first; steering.py keeps this
         self.reply_from: int | torch.Tensor | None = (
             None  # where the reply begins in the running forward pass, for steer(positions=)
         )
@@ -264,16 +267,15 @@ class Model:
         if seed is not None:
             check_whole(seed, "a seed")
         begun = self.own_steers() if steers is None else steers
+        if any(steer.thread != threading.get_ident() for steer in begun):  # waiting for it could last for ever
+            raise _other_steering()
         draws = [_generator(seed) for _ in range(rows)] if temperature else []
         cache = DynamicCache(config=self.hf.config)
         step, reply_from = torch.tensor([ids] * rows, device=self.device), len(ids) - 1
         for _ in range(min(limit, self.context - len(ids)) if self.context else limit):
             with self.lock:
                 if self.steers != begun:
-                    raise EmokitError(
-                        "the stream was begun under another steering",
-                        do="Consume it inside the `with steer(...)` it began in.",
-                    )
+                    raise _other_steering()
                 with torch.inference_mode(), self.replying(reply_from):
                     logits = self.forward(input_ids=step, past_key_values=cache, use_cache=True, logits_to_keep=1)
                     logits = logits[:, -1].float().cpu()
@@ -380,6 +382,13 @@ def checked_messages(content: str | Sequence[Message]) -> list[Message]:
     if not any(message["content"].strip() for message in messages):
         raise EmokitError("the prompt is empty", content, "Give the model some text.")
     return messages
+
+
+def _other_steering() -> EmokitError:
+    return EmokitError(
+        "the stream was begun under another steering",
+        do="Consume it inside the `with steer(...)` it began in, in the same thread.",
+    )
 
 
 def _generator(seed: int | None) -> torch.Generator:

@@ -355,3 +355,25 @@ def test_a_steered_stream_consumed_by_another_thread_raises_and_is_never_unsteer
     thread.join(20)
     assert len(errors) == 1
     assert "another steering" in errors[0]
+
+
+def test_a_steered_stream_consumed_by_another_thread_raises_without_waiting(model, vectors):
+    def consume():
+        with pytest.raises(emokit.EmokitError, match="another steering"):
+            next(stream)
+        return "raised"
+
+    with emokit.steer(model, vectors, {"happy": 0.8}):
+        stream = model.stream("Hello", max_new_tokens=6)
+        assert elsewhere(consume) == "raised"
+
+
+def test_two_models_around_one_network_share_lock_and_steers(model, vectors):
+    """As in two cells of a notebook: what one reads while the other steers is steered, and never cached."""
+    twin = emokit.Model(model.hf, model.tokenizer)
+    texts = ["The kettle boiled over."]
+    plain = activations.story_means(model, texts, cache=False)
+    with emokit.steer(model, vectors, {"happy": 0.9}, blocks=0):
+        assert not np.allclose(activations.story_means(twin, texts), plain)
+        assert not elsewhere(lambda: free(twin))
+    np.testing.assert_array_equal(activations.story_means(twin, texts), plain)
