@@ -102,7 +102,7 @@ class Model:
         config = self.hf.config.get_text_config()
         self.blocks = find_blocks(hf, config.num_hidden_layers, blocks)
         self.n_blocks, self.width = len(self.blocks), int(config.hidden_size)
-        self.context: int | None = getattr(config, "max_position_embeddings", None)
+        self.context: int | None = getattr(config, "max_position_embeddings", getattr(config, "max_seq_len", None))
         self.reply_from: int | torch.Tensor | None = (
             None  # where the reply begins in the running forward pass, for steer(positions=)
         )

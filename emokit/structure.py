@@ -11,6 +11,7 @@ from torch import nn
 from .errors import EmokitError
 
 _INTEGERS = {1: torch.int8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
+_MISFITS = (AttributeError, IndexError, KeyError, RuntimeError, TypeError, ValueError)  # of models unlike what is tried
 
 
 def check_kind(config: Any, name: str) -> None:
@@ -60,6 +61,7 @@ def find_norm(hf: Any, blocks: nn.ModuleList, name: str) -> nn.Module:
         if "last" in seen and "norm" not in seen and inputs and inputs[0] is seen["last"]:
             seen["norm"] = module
 
+    reason = "its tokens differ"
     handles = [blocks[-1].register_forward_hook(last)]
     handles += [m.register_forward_hook(after) for m in parent.children() if m is not blocks]
     try:
@@ -67,14 +69,17 @@ def find_norm(hf: Any, blocks: nn.ModuleList, name: str) -> nn.Module:
             logits = hf(input_ids=_few_tokens(hf), use_cache=False).logits.float()
             norm = seen.get("norm", nn.Identity())
             again = hf.get_output_embeddings()(norm(seen["last"]))
+        top = logits.amax(-1)
+        chosen = logits.gather(-1, again.argmax(-1)[..., None].to(logits.device))[..., 0]
+        same = bool((top - chosen <= 0.01 * top.abs() + 1e-4).all())
+    except _MISFITS as error:  # no head, a head of another width, a pass that needs more than tokens
+        same, reason = False, str(error)
     finally:
         for handle in handles:
             handle.remove()
-    top = logits.amax(-1)
-    chosen = logits.gather(-1, again.argmax(-1)[..., None].to(logits.device))[..., 0]
-    if not (top - chosen <= 0.01 * top.abs() + 1e-4).all():
+    if not same:
         raise EmokitError(
-            "head(norm(last block)) is not the model's own output",
+            f"head(norm(last block)) is not the model's own output ({reason})",
             name,
             "Name the decoder layers with load_model(blocks=).",
         )
@@ -97,7 +102,7 @@ def check_cache(hf: Any, name: str) -> None:
             hf(input_ids=ids[:, :-1], past_key_values=cache, use_cache=True)
             step = hf(input_ids=ids[:, -1:], past_key_values=cache, use_cache=True).logits[:, -1].float()
         same = bool((whole - step).norm() <= 0.1 * (whole - whole.mean()).norm())  # 0.02 by rounding, 1 without state
-    except (AttributeError, IndexError, KeyError, RuntimeError, TypeError, ValueError) as error:
+    except _MISFITS as error:
         same, reason = False, str(error)
     if not same:
         raise EmokitError(

@@ -232,6 +232,37 @@ def test_a_model_that_cannot_take_a_cache_is_refused_with_its_own_words(model, m
         emokit.Model(model.hf, model.tokenizer)
 
 
+MISFITS = {
+    "a head of another width": ("ElectraConfig", IDS | SIZES | dict(embedding_size=16)),
+    "no causal model": ("RobertaConfig", IDS | SIZES),
+}
+
+
+@pytest.mark.parametrize("name", MISFITS)
+def test_a_head_that_does_not_go_with_the_last_block_is_refused(name):
+    with pytest.raises(EmokitError, match=f"not the model's own output .*'{name}'"):
+        emokit.Model(built(*MISFITS[name]), byte_tokenizer(), name)
+
+
+def test_a_projection_behind_the_last_block_is_taken_for_its_norm():
+    # as in opt-350m, whose head is narrower than its residual stream
+    settings = CONFIGS["opt"][1] | dict(word_embed_proj_dim=16, do_layer_norm_before=False)
+    model = emokit.Model(built("OPTConfig", settings), byte_tokenizer(chat=False))
+    assert (model.width, model.norm) == (32, model.hf.model.decoder.project_out)
+
+
+def test_every_model_with_a_longest_text_refuses_a_longer_one(arch):
+    if arch.name in {"bloom"}:  # its positions have no end
+        assert arch.context is None
+        return
+    length = arch.context
+    assert length is not None
+    assert len(arch.encode("x" * (length - 1))) == length
+    arch.logprobs("x" * (length - 2), ["x"])
+    with pytest.raises(EmokitError, match=f"context of {length}"):
+        arch.logprobs("x" * (length - 1), ["x"])
+
+
 ENCODERS = {
     "T5Config": dict(vocab_size=272, d_model=32, d_kv=8, d_ff=64, num_layers=2, num_heads=4),
     "BartConfig": IDS | dict(d_model=32, encoder_layers=2, decoder_layers=2, encoder_attention_heads=4,
