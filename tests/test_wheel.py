@@ -25,13 +25,14 @@ def clean(folder, lent=True):
     (wheel,) = (folder / "dist").glob("*.whl")
     install = [python, "-m", "pip", "install", "-q", "--disable-pip-version-check"]
     if lent:
-        found = run(python, folder, "import sysconfig; print(sysconfig.get_path('purelib'))").strip()
-        (Path(found) / "lent.pth").write_text(sysconfig.get_path("purelib") + "\n")
         install.append("--no-deps")
     else:
         pins = dict(re.findall(r"^(torch|transformers)(==\S+)", (ROOT / "requirements.txt").read_text(), re.M))
         subprocess.run([*install, *(name + pin for name, pin in pins.items())], check=True)
     subprocess.run([*install, str(wheel)], check=True)
+    if lent:  # behind the installation, lest pip take the lent emokit for the wheel's
+        found = run(python, folder, "import sysconfig; print(sysconfig.get_path('purelib'))").strip()
+        (Path(found) / "lent.pth").write_text(sysconfig.get_path("purelib") + "\n")
     return python
 
 
