@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -174,12 +175,13 @@ def _turned(found: Agreement | None, signs: Array) -> Agreement | None:
     if found is None:
         return None
     low, high = sorted(signs[found.component] * bound for bound in found.interval)
-    return Agreement(found.name, found.count, found.r * signs, found.component, found.p, (low, high))
+    return replace(found, r=found.r * signs, interval=(low, high))
 
 
 # ratings
 
 
+@cache
 def ratings() -> dict[str, dict[str, str]]:
     """The table of emotion words in `stories/emotions.csv`: cluster, valence and arousal (1-7, not by people) of each."""
     with (corpus() / "emotions.csv").open(encoding="utf-8", newline="") as file:
@@ -191,10 +193,15 @@ def valence(emotions: Sequence[str]) -> Array:
 
     Source: Hutto and Gilbert 2014, the lexicon of `vaderSentiment` (MIT).
     """
+    lexicon = _vader()
+    return np.array([lexicon.get(emotion, np.nan) for emotion in emotions])
+
+
+@cache
+def _vader() -> dict[str, float]:
     from vaderSentiment.vaderSentiment import SentimentIntensityAnalyzer
 
-    lexicon = SentimentIntensityAnalyzer().lexicon
-    return np.array([lexicon.get(emotion, np.nan) for emotion in emotions])
+    return SentimentIntensityAnalyzer().lexicon
 
 
 def arousal(emotions: Sequence[str]) -> Array:

@@ -93,3 +93,13 @@ def smol_vectors(smol) -> emokit.EmotionVectors:
 def hooks(model: emokit.Model) -> int:
     """How many hooks the whole model carries."""
     return sum(len(m._forward_hooks) + len(m._forward_pre_hooks) for m in model.hf.modules())
+
+
+@pytest.fixture(scope="module")
+def run():
+    pytest.importorskip("resource", reason="forks and kills")
+    import faults
+
+    server = faults.Server()
+    yield server
+    server.close()

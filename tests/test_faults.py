@@ -1,17 +1,5 @@
 """Short forms of what tests/soak/test_faults.py does at length."""
 
-import pytest
-
-
-@pytest.fixture(scope="module")
-def run():
-    pytest.importorskip("resource", reason="forks and kills")
-    import faults
-
-    server = faults.Server()
-    yield server
-    server.close()
-
 
 def test_a_kill_while_fetching_leaves_no_half_file_and_a_rerun_completes(run):
     run("killed_while_fetching", 4)

@@ -105,16 +105,22 @@ def damaged(data, flips, cut, inserted=b"", at=0):
 # story files
 
 
-def load_or_refuse(path, data):
-    """Load a file of these bytes: a StorySet of texts, or None where emokit refused them; the file stays as it was."""
+def loaded_or_refused(load, path, data):
+    """What `load` makes of a file of these bytes, or None where it refused them by name; the file stays as it was."""
     path.write_bytes(data)
     try:
-        loaded = emokit.load_stories(path)
+        loaded, refusal = load(path), ""
     except EmokitError as error:
         loaded, refusal = None, str(error)
     assert path.read_bytes() == data
+    assert loaded is not None or path.name in refusal
+    return loaded
+
+
+def load_or_refuse(path, data):
+    """Load a file of these bytes: a StorySet of texts, or None where emokit refused them."""
+    loaded = loaded_or_refused(emokit.load_stories, path, data)
     if loaded is None:
-        assert path.name in refusal
         return None
     assert len(loaded) == len(list(loaded)) > 0
     assert all(isinstance(v, str) and v.strip() for s in loaded for v in (s.emotion, s.topic, s.text))
@@ -159,14 +165,8 @@ def test_stories_come_back_from_their_file_as_they_were_whatever_the_line_ends(f
 
 
 def vectors_or_refuse(path, data):
-    path.write_bytes(data)
-    try:
-        loaded = EmotionVectors.load(path)
-    except EmokitError as error:
-        loaded, refusal = None, str(error)
-    assert path.read_bytes() == data
+    loaded = loaded_or_refused(EmotionVectors.load, path, data)
     if loaded is None:
-        assert path.name in refusal
         return None
     blocks, emotions, width = loaded.directions.shape
     assert loaded.mean.shape == (blocks, width)

@@ -5,16 +5,6 @@ import pytest
 ROUNDS = 20
 
 
-@pytest.fixture(scope="module")
-def run():
-    pytest.importorskip("resource", reason="forks and kills")
-    import faults
-
-    server = faults.Server()
-    yield server
-    server.close()
-
-
 @pytest.mark.parametrize("work", ["fetching", "converting", "extracting", "saving"])
 def test_kills_corrupt_nothing_and_a_rerun_resumes(run, work):
     run(f"killed_while_{work}", ROUNDS)
