@@ -13,13 +13,12 @@ from typing import Any
 
 import torch
 
-from . import fetch
-from .errors import EmokitError, check_list, check_number, check_text, check_whole
+from . import fetch, generation
+from .errors import EmokitError, check_list, check_text
 from .progress import progress
 from .structure import check_cache, check_kind, find_blocks, find_norm, fingerprint, glance
 
 Message = dict[str, str]
-COLDEST = 1e-6  # temperatures above 0 and below this are this one, which is greedy too; float32 would overflow
 TURN_ENDS = ("<|im_end|>", "<end_of_turn>", "<|eot_id|>", "<|end|>", "<|endoftext|>", "</s>")
 NOT_FINITE = "Load it with dtype=torch.float32; under steering, use a smaller strength."
 
@@ -218,77 +217,15 @@ class Model:
         A stream begun inside a `steer` has to be consumed inside it, and raises EmokitError elsewhere.
         """
         ids = self.encode(self.prompt(content))
-        return self._pieces(ids, max_new_tokens, temperature, seed, steers=self.own_steers())
+        return generation.pieces(self, ids, max_new_tokens, temperature, seed, self.own_steers())
 
     def own_steers(self) -> list[Any]:
         """The active steers of this thread, outermost first."""
         return [steer for steer in list(self.steers) if steer.thread == threading.get_ident()]
 
-    def _pieces(
-        self, ids: list[int], limit: int, temperature: float, seed: int | None, steers: list[Any]
-    ) -> Iterator[str]:
-        reply: list[int] = []
-        shown = ""
-        stop = self.stop_tokens
-        for (token,) in self.decode(ids, 1, limit, temperature, seed, steers):
-            if token in stop:
-                break
-            reply.append(token)
-            text = self.text(reply)
-            if not text.endswith("\ufffd"):  # else the token is a part of a character
-                yield text[len(shown) :]
-                shown = text
-        if len(text := self.text(reply)) > len(shown):
-            yield text[len(shown) :]
-
     def text(self, ids: Sequence[int]) -> str:
         """The text of token ids, without special tokens."""
         return self.tokenizer.decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False)
-
-    def decode(
-        self,
-        ids: list[int],
-        rows: int,
-        limit: int,
-        temperature: float,
-        seed: int | None,
-        steers: list[Any] | None = None,
-    ) -> Iterator[list[int]]:
-        """Next tokens for `rows` copies of one prompt, a list of `rows` ids at a time; every row draws the same numbers.
-
-        The one decoding loop: the prompt once, then a token a step with the cache. The lock is held during each step.
-        Raises EmokitError for an empty prompt or one beyond the context, and when the steering has changed meanwhile.
-        """
-        from transformers import DynamicCache
-
-        self.check_length(ids, f"a prompt of {len(ids)} tokens", room=1)
-        check_whole(limit, "max_new_tokens", least=1)
-        check_number(temperature, "a temperature", least=0)
-        if seed is not None:
-            check_whole(seed, "a seed")
-        begun = self.own_steers() if steers is None else steers
-        if any(steer.thread != threading.get_ident() for steer in begun):  # waiting for it could last for ever
-            raise _other_steering()
-        draws = [_generator(seed) for _ in range(rows)] if temperature else []
-        cache = DynamicCache(config=self.hf.config)
-        step, reply_from = torch.tensor([ids] * rows, device=self.device), len(ids) - 1
-        for _ in range(min(limit, self.context - len(ids)) if self.context else limit):
-            with self.lock:
-                if self.steers != begun:
-                    raise _other_steering()
-                with torch.inference_mode(), self.replying(reply_from):
-                    logits = self.forward(input_ids=step, past_key_values=cache, use_cache=True, logits_to_keep=1)
-                    logits = logits[:, -1].float().cpu()
-                    if draws:
-                        logits -= logits.max(-1, keepdim=True).values  # so that a small temperature can't overflow
-                        chances = torch.softmax(logits / max(temperature, COLDEST), -1)
-                        tokens = [
-                            int(torch.multinomial(c, 1, generator=d)) for c, d in zip(chances, draws, strict=True)
-                        ]
-                    else:
-                        tokens = logits.argmax(-1).tolist()
-                    step, reply_from = torch.tensor(tokens, device=self.device)[:, None], -1
-            yield tokens
 
     def forward(self, **inputs: Any) -> torch.Tensor:
         """Logits of one forward pass; raises EmokitError if they are NaN, or an active steer did not act on it."""
@@ -382,19 +319,3 @@ def checked_messages(content: str | Sequence[Message]) -> list[Message]:
     if not any(message["content"].strip() for message in messages):
         raise EmokitError("the prompt is empty", content, "Give the model some text.")
     return messages
-
-
-def _other_steering() -> EmokitError:
-    return EmokitError(
-        "the stream was begun under another steering",
-        do="Consume it inside the `with steer(...)` it began in, in the same thread.",
-    )
-
-
-def _generator(seed: int | None) -> torch.Generator:
-    generator = torch.Generator()
-    if seed is None:
-        generator.seed()
-    else:
-        generator.manual_seed(seed)
-    return generator

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import torch
 
+from . import generation
 from .errors import EmokitError, check_kinds, check_list
 from .models import Message, Model
-from .progress import progress
 from .structure import hidden
 from .vectors import Direction, EmotionVectors
 
@@ -206,16 +206,8 @@ def sweep(
     _values(strengths)
     values = sorted({float(s) for s in strengths} | {0.0})
     prompt = model.prompt(content)
-    stop = model.stop_tokens
-    rows: list[list[int]] = [[] for _ in values]
-    open_rows = set(range(len(values)))
+    rows = [model.encode(prompt)] * len(values)
     with steer(model, vectors, {emotion: values}, positions=positions, blocks=block) as active:
-        steps = model.decode(model.encode(prompt), len(values), max_new_tokens, temperature, seed)
-        for tokens in progress(steps, total=max_new_tokens, desc="generating", unit="tok"):
-            open_rows -= {i for i in open_rows if tokens[i] in stop}
-            for i in open_rows:
-                rows[i].append(tokens[i])
-            if not open_rows:
-                break
+        replies = generation.replies(model, rows, max_new_tokens, temperature, [seed] * len(rows))
     name = emotion if isinstance(emotion, str) else emotion.name
-    return Sweep(prompt, name, active.blocks[0], tuple(values), tuple(model.text(row) for row in rows))
+    return Sweep(prompt, name, active.blocks[0], tuple(values), tuple(replies))

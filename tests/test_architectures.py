@@ -12,6 +12,7 @@ from transformers.convert_slow_tokenizer import bytes_to_unicode
 
 import emokit
 from emokit import EmokitError, activations, fetch
+from emokit.generation import decode
 
 IDS = dict(vocab_size=272, bos_token_id=0, eos_token_id=1, pad_token_id=1)
 SIZES = dict(hidden_size=32, intermediate_size=64, num_hidden_layers=3, num_attention_heads=4, num_key_value_heads=2)
@@ -183,7 +184,7 @@ def test_steered_decoding_is_a_whole_steered_pass_for_every_token(arch, aimed, p
     handle.remove()
     assert expected[len(ids)] != int(logits(arch, ids)[-1].argmax())  # steering decides the first token already
     with emokit.steer(arch, aimed, {"a": 4.0}, positions=positions):
-        steps = [token for (token,) in arch.decode(ids, 1, 8, 0.0, None)]
+        steps = [token for (token,) in decode(arch, [ids], 8)]
     assert steps == expected[len(ids) :]
 
 
@@ -462,9 +463,9 @@ def test_a_gguf_model_is_the_one_it_was_written_from(tmp_path, name):
         torch.testing.assert_close(model.hf(ids).logits, hf(ids).logits, atol=1e-5, rtol=1e-5)
     vectors = random_vectors(model)
     assert emokit.read(model, vectors, "Hello").scores.shape[1] == 3
-    plain = list(model.decode(model.encode("Hi"), 1, 4, 0.0, None))
+    plain = list(decode(model, [model.encode("Hi")], 4))
     with emokit.steer(model, vectors, {"a": 4.0}):
-        assert list(model.decode(model.encode("Hi"), 1, 4, 0.0, None)) != plain
+        assert list(decode(model, [model.encode("Hi")], 4)) != plain
 
 
 LOST = {

@@ -7,6 +7,7 @@ from conftest import hooks, tiny_model
 
 import emokit
 from emokit import EmokitError, activations
+from emokit.generation import decode
 
 
 def logits(model, text="Is it so?", **kwargs):
@@ -124,10 +125,10 @@ def test_positions_split_at_the_last_prompt_token(model, vectors, positions):
     states = []
     handle = model.blocks[1].register_forward_hook(lambda _m, _i, out: states.append(out.clone()))
     ids = model.encode(model.prompt("Hello"))
-    list(model.decode(ids, 1, 3, 0.0, None))
+    list(decode(model, [ids], 3))
     plain, states[:] = list(states), []
     with emokit.steer(model, vectors, {"happy": 0.5}, positions=positions, blocks=1):
-        list(model.decode(ids, 1, 3, 0.0, None))
+        list(decode(model, [ids], 3))
     handle.remove()
     moved = (states[0] - plain[0]).abs().amax(-1)[0] > 1e-3
     expected = torch.ones(len(ids), dtype=torch.bool)
@@ -139,7 +140,7 @@ def test_positions_split_at_the_last_prompt_token(model, vectors, positions):
 def test_reply_steering_with_cache_equals_a_full_pass(model, vectors):
     prompt = model.prompt("Hello")
     with emokit.steer(model, vectors, {"sad": 0.8}, positions="reply", blocks=[0, 2]):
-        cached = [t[0] for t in model.decode(model.encode(prompt), 1, 6, 0.0, None)]
+        cached = [t[0] for t in decode(model, [model.encode(prompt)], 6)]
         ids = model.encode(prompt)
         start = len(ids)
         for _ in range(6):
@@ -181,8 +182,8 @@ def test_the_first_generated_token_is_steered(model, vectors):
     firsts = {}
     for positions in ("all", "prompt", "reply"):
         with emokit.steer(model, vectors, {"sad": 3.0}, positions=positions, blocks=3):
-            firsts[positions] = next(model.decode(ids, 1, 1, 0.0, None))
-    assert firsts["all"] == firsts["prompt"] == firsts["reply"] != next(model.decode(ids, 1, 1, 0.0, None))
+            firsts[positions] = next(decode(model, [ids], 1))
+    assert firsts["all"] == firsts["prompt"] == firsts["reply"] != next(decode(model, [ids], 1))
 
 
 def test_steering_moves_what_is_read_at_its_own_block_and_after_but_not_before(model, vectors):

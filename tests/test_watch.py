@@ -5,6 +5,7 @@ import pytest
 from conftest import hooks
 
 import emokit
+from emokit.generation import decode
 
 CHAT = [{"role": "user", "content": "My dog is missing."}]
 
@@ -30,9 +31,9 @@ def test_a_watched_reply_reads_as_it_does_afterwards(model, vectors):
 def test_scores_are_those_of_a_full_pass_at_every_position(model, vectors):
     prompt = model.prompt(CHAT)
     ids = model.encode(prompt)
-    reply = [token for (token,) in model.decode(ids, 1, 8, 0, None)]
+    reply = [token for (token,) in decode(model, [ids], 8)]
     with emokit.watch(model, vectors) as seen:
-        list(model.decode(ids, 1, 8, 0, None))
+        list(decode(model, [ids], 8))
     states = emokit.activations.token_states(model, [*ids, *reply], [vectors.best_block])[len(ids) - 1 : -1, 0]
     states = states - vectors.mean[vectors.best_block]
     cosines = states / np.linalg.norm(states, axis=1, keepdims=True) @ vectors.at().T

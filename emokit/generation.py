@@ -1,0 +1,120 @@
+"""Generation: the one decoding loop, behind `generate`, `stream`, `sweep` and the builder of stories."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from .errors import EmokitError, check_number, check_whole
+from .progress import progress
+
+if TYPE_CHECKING:
+    from .models import Model
+
+COLDEST = 1e-6  # temperatures above 0 and below this are this one, which is greedy too; float32 would overflow
+
+
+def decode(
+    model: Model,
+    prompts: Sequence[Sequence[int]],
+    limit: int,
+    temperature: float = 0.0,
+    seeds: Sequence[int | None] | None = None,
+    steers: list[Any] | None = None,
+) -> Iterator[list[int]]:
+    """Next tokens of prompts of one length, a list with an id for each at a time; a row draws by its own seed alone.
+
+    The prompts once, then a token a step with the cache. The lock is held during each step.
+    Raises EmokitError for empty prompts, of several lengths or beyond the context, and when the steering has changed
+    meanwhile.
+    """
+    from transformers import DynamicCache
+
+    (length,) = {len(ids) for ids in prompts}
+    model.check_length(prompts[0], f"a prompt of {length} tokens", room=1)
+    check_whole(limit, "max_new_tokens", least=1)
+    check_number(temperature, "a temperature", least=0)
+    seeds = [None] * len(prompts) if seeds is None else seeds
+    for seed in seeds:
+        if seed is not None:
+            check_whole(seed, "a seed")
+    begun = model.own_steers() if steers is None else steers
+    if any(steer.thread != threading.get_ident() for steer in begun):  # waiting for it could last for ever
+        raise _other_steering()
+    draws = [_generator(seed) for seed in seeds] if temperature else []
+    cache = DynamicCache(config=model.hf.config)
+    step, reply_from = torch.tensor([list(ids) for ids in prompts], device=model.device), length - 1
+    for _ in range(min(limit, model.context - length) if model.context else limit):
+        with model.lock:
+            if model.steers != begun:
+                raise _other_steering()
+            with torch.inference_mode(), model.replying(reply_from):
+                logits = model.forward(input_ids=step, past_key_values=cache, use_cache=True, logits_to_keep=1)
+                logits = logits[:, -1].float().cpu()
+                if draws:
+                    logits -= logits.max(-1, keepdim=True).values  # so that a small temperature can't overflow
+                    chances = torch.softmax(logits / max(temperature, COLDEST), -1)
+                    tokens = [int(torch.multinomial(c, 1, generator=d)) for c, d in zip(chances, draws, strict=True)]
+                else:
+                    tokens = logits.argmax(-1).tolist()
+                step, reply_from = torch.tensor(tokens, device=model.device)[:, None], -1
+        yield tokens
+
+
+def pieces(
+    model: Model, ids: Sequence[int], limit: int, temperature: float, seed: int | None, steers: list[Any]
+) -> Iterator[str]:
+    """The reply to one prompt, a piece of text as soon as its tokens are there."""
+    reply: list[int] = []
+    shown = ""
+    stop = model.stop_tokens
+    for (token,) in decode(model, [ids], limit, temperature, [seed], steers):
+        if token in stop:
+            break
+        reply.append(token)
+        text = model.text(reply)
+        if not text.endswith("\ufffd"):  # else the token is a part of a character
+            yield text[len(shown) :]
+            shown = text
+    if len(text := model.text(reply)) > len(shown):
+        yield text[len(shown) :]
+
+
+def replies(
+    model: Model,
+    prompts: Sequence[Sequence[int]],
+    limit: int,
+    temperature: float = 0.0,
+    seeds: Sequence[int | None] | None = None,
+) -> list[str]:
+    """The whole replies to prompts of one length, generated as one batch; arguments as in `decode`."""
+    stop = model.stop_tokens
+    rows: list[list[int]] = [[] for _ in prompts]
+    going = set(range(len(rows)))
+    steps = decode(model, prompts, limit, temperature, seeds)
+    for tokens in progress(steps, total=limit, desc="generating", unit="tok"):
+        going -= {i for i in going if tokens[i] in stop}
+        for i in going:
+            rows[i].append(tokens[i])
+        if not going:
+            break
+    return [model.text(row) for row in rows]
+
+
+def _other_steering() -> EmokitError:
+    return EmokitError(
+        "the stream was begun under another steering",
+        do="Consume it inside the `with steer(...)` it began in, in the same thread.",
+    )
+
+
+def _generator(seed: int | None) -> torch.Generator:
+    generator = torch.Generator()
+    if seed is None:
+        generator.seed()
+    else:
+        generator.manual_seed(seed)
+    return generator
