@@ -32,6 +32,7 @@ def _short(value: Any, limit: int = 300) -> str:
 
 # checks that many functions share
 
+MANY = 40  # names that an error lists
 LARGEST = 1e30  # numbers beyond are a slip, and would overflow float32
 _MAKERS = {"Model": "load_model()", "StorySet": "load_stories()", "EmotionVectors": "extract(model, stories)"}
 
@@ -81,5 +82,6 @@ def emotion_index(emotion: Any, known: Sequence[str]) -> int:
     if emotion in known:
         return known.index(emotion)
     near = get_close_matches(emotion.lower(), known, cutoff=0.7) if isinstance(emotion, str) else []
-    way = f"Did you mean {' or '.join(near)}?" if near else f"Choose among: {', '.join(known)}."
+    some = ", ".join(known[:MANY]) + (f" and {len(known) - MANY} more" if len(known) > MANY else "")
+    way = f"Did you mean {' or '.join(near)}?" if near else f"Choose among: {some}."
     raise EmokitError("unknown emotion", emotion, way)

@@ -89,13 +89,14 @@ def replies(
     limit: int,
     temperature: float = 0.0,
     seeds: Sequence[int | None] | None = None,
+    bar: bool = True,
 ) -> list[str]:
     """The whole replies to prompts of one length, generated as one batch; arguments as in `decode`."""
     stop = model.stop_tokens
     rows: list[list[int]] = [[] for _ in prompts]
     going = set(range(len(rows)))
     steps = decode(model, prompts, limit, temperature, seeds)
-    for tokens in progress(steps, total=limit, desc="generating", unit="tok"):
+    for tokens in progress(steps, total=limit, desc="generating", unit="tok") if bar else steps:
         going -= {i for i in going if tokens[i] in stop}
         for i in going:
             rows[i].append(tokens[i])

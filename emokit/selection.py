@@ -41,9 +41,10 @@ def select(means: Array, neutral: Array, emotions: Sequence[str], topics: Sequen
     """Choose block and neutral components by held-out-topic accuracy: the middle of the plateau, simply denoised.
 
     `means` is [stories, blocks, width], `neutral` [neutral stories, blocks, width]; `emotions` and `topics` label the
-    stories. Accuracies are averaged over each block and its two neighbours. What lies within the best one's 95 % interval
-    can't be told from it, so of the run of blocks around the best that come so near, with any number of components, the
-    middle one is taken (the later of two), and of the numbers that come so near there the smallest.
+    stories. Accuracies are averaged over each block and its two neighbours. By the one-standard-error rule what comes within
+    one standard error of the best counts as good: of the run of blocks around the best that do, with any number of
+    components, the middle one is taken (the later of two), and of the numbers that do there the smallest.
+    Source of the rule: Breiman et al. 1984, Classification and Regression Trees, section 3.4.3.
     Raises EmokitError when leaving a topic out leaves an emotion without stories.
     """
     limit = max(0, len(neutral) - 1)
@@ -56,7 +57,7 @@ def select(means: Array, neutral: Array, emotions: Sequence[str], topics: Sequen
     padded = np.pad(accuracy, ((1, 1), (0, 0)), mode="edge")
     smooth = (padded[:-2] + padded[1:-1] + padded[2:]) / 3
     best = smooth.max()
-    near = smooth >= best - 1.96 * np.sqrt(best * (1 - best) / len(labels)) - 1e-9
+    near = smooth >= best - np.sqrt(best * (1 - best) / len(labels)) - 1e-9
     first = last = int(smooth.max(1).argmax())
     while first > 0 and near[first - 1].any():
         first -= 1

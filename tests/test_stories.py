@@ -50,7 +50,7 @@ def test_choosing_emotions():
     assert emokit.load_stories(emotions=["sad", "happy"]).emotions == ["sad", "happy"]
     assert emokit.load_stories(emotions="sad").emotions == ["sad"]
     assert set(emokit.load_stories(emotions="all").emotions) >= set(CORE)
-    with pytest.raises(EmokitError, match="afraid, amused"):
+    with pytest.raises(EmokitError, match="afraid, alarmed, .* and 133 more"):
         emokit.load_stories(emotions=["gleeful"])
     with pytest.raises(EmokitError, match="no story"):
         emokit.load_stories(emotions=[])
@@ -165,7 +165,7 @@ def test_neutral_stories_must_not_name_emotions():
     assert [f.rule for f in lint._avoided(found)] == ["emotion word"]
 
 
-def test_word_lists_cover_every_core_emotion():
+def test_word_lists_cover_every_emotion():
     lists = json.loads((corpus() / "lint.json").read_text())
-    assert sorted(lists["avoid"]) == sorted(CORE)
+    assert set(lists["avoid"]) == set(emokit.load_stories(emotions="all").emotions)
     assert all(emotion in words for emotion, words in lists["avoid"].items())
