@@ -15,7 +15,9 @@ def main(arguments: list[str] | None = None) -> int:
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("doctor", help="say what is installed, where models and caches are, and what to put right")
     lint = commands.add_parser("lint", help="find what may spoil vectors in stories")
-    lint.add_argument("path", nargs="?", help="a .jsonl file or a folder of them; emokit's own stories without it")
+    lint.add_argument(
+        "path", nargs="?", help="a .jsonl or .csv file or a folder of them; all of emokit's own stories without it"
+    )
     for name, text in (
         ("extract", "write emotion vectors"),
         ("validate", "held-out accuracy"),
@@ -23,7 +25,8 @@ def main(arguments: list[str] | None = None) -> int:
     ):
         command = commands.add_parser(name, help=text)
         command.add_argument("--model", help="a hub id, a folder or a .gguf file; SmolLM2-135M-Instruct without it")
-        command.add_argument("--stories", help="a .jsonl file or a folder of them; emokit's own without it")
+        command.add_argument("--stories", help="a .jsonl or .csv file or a folder of them; emokit's own without it")
+        command.add_argument("--all", action="store_true", help="all 173 emotions instead of the 24 core ones")
         if name == "extract":
             command.add_argument("--out", type=Path, default=Path("vectors.safetensors"), help="the file to write")
     chosen = parser.parse_args(arguments)
@@ -42,7 +45,15 @@ def _run(chosen: argparse.Namespace) -> int:
     from .stories import load_stories
 
     if chosen.command == "lint":
-        stories = load_stories(chosen.path)
+        from .lint import leaks
+
+        stories = load_stories(chosen.path, "all")
+        if len(stories.emotions) > 1 and len(stories.topics) > 1:
+            table, chance = leaks(stories), 1 / len(stories.emotions)
+            print(
+                f"Their words alone tell {table.told.mean():.0%} of stories of unseen topics (chance {chance:.1%}). The leakiest:"
+            )
+            print(table.head(20).round(2).to_string(index=False), end="\n\n")
         findings = stories.lint()
         print(*findings, stories, f"{len(findings)} findings", sep="\n")
         return bool(findings)
@@ -51,7 +62,7 @@ def _run(chosen: argparse.Namespace) -> int:
     from .validation import validate
     from .vectors import extract
 
-    stories = load_stories(chosen.stories)
+    stories = load_stories(chosen.stories, "all" if chosen.all else None)
     model = load_model(chosen.model)
     if chosen.command == "validate":
         print(validate(model, stories))

@@ -186,22 +186,24 @@ def leaks(stories: StorySet) -> pd.DataFrame:
     labels, emotions = np.unique([s.emotion for s in stories], return_inverse=True)
     topics = np.unique([s.topic for s in stories], return_inverse=True)[1]
     count = len(labels)
-    vectorizer = TfidfVectorizer(sublinear_tf=True)
+    vectorizer = TfidfVectorizer(sublinear_tf=True, analyzer=lambda text: words(text) or [text])
     bags = vectorizer.fit_transform([s.text for s in stories])
 
-    def directions(rows: np.ndarray) -> np.ndarray:
+    def directions(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Unit rows of each emotion's mean counts from the mean over emotions, as `selection.directions` but sparse."""
         member = csr_matrix((np.ones(rows.sum()), (emotions[rows], np.arange(rows.sum()))), (count, int(rows.sum())))
         means = (member @ bags[rows]).toarray() / np.maximum(1, np.bincount(emotions[rows], minlength=count))[:, None]
-        means -= means.mean(0)
-        return means / np.maximum(1e-12, np.linalg.norm(means, axis=1, keepdims=True))
+        units = means - means.mean(0)
+        return units / np.maximum(1e-12, np.linalg.norm(units, axis=1, keepdims=True)), means.mean(0)
 
     hits = np.zeros(len(stories), bool)
     for topic in range(topics.max() + 1):
         test = topics == topic
         if not test.all():
-            hits[test] = (bags[test] @ directions(~test).T).argmax(1) == emotions[test]
+            units, mean = directions(~test)
+            hits[test] = (bags[test] @ units.T - mean @ units.T).argmax(1) == emotions[test]
     names_of = vectorizer.get_feature_names_out()
-    telling = [", ".join(names_of[np.argsort(-row)[:5]]) for row in directions(np.ones(len(stories), bool))]
+    telling = [", ".join(names_of[np.argsort(-row)[:5]]) for row in directions(np.ones(len(stories), bool))[0]]
     told = [float(hits[emotions == e].mean()) for e in range(count)]
     table = pd.DataFrame({"emotion": labels, "told": told, "words": telling})
     return table.sort_values("told", ascending=False, kind="stable", ignore_index=True)

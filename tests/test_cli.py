@@ -46,7 +46,8 @@ def own(tmp_path):
 
 def test_lint_passes_emokits_own_stories(capsys):
     assert main(["lint"]) == 0
-    assert "StorySet(384 stories" in (out := capsys.readouterr().out)
+    assert "StorySet(2768 stories" in (out := capsys.readouterr().out)
+    assert "Their words alone tell" in out.splitlines()[0]
     assert out.endswith("\n0 findings\n")
 
 

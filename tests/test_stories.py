@@ -1,5 +1,6 @@
 import json
 
+import numpy as np
 import pytest
 
 import emokit
@@ -169,3 +170,92 @@ def test_word_lists_cover_every_emotion():
     lists = json.loads((corpus() / "lint.json").read_text())
     assert set(lists["avoid"]) == set(emokit.load_stories(emotions="all").emotions)
     assert all(emotion in words for emotion, words in lists["avoid"].items())
+
+
+def test_lint_finds_names_and_words_that_mark_an_emotion():
+    def rows(emotion, word, name="he"):
+        return [Story(emotion, str(i), f"Number {i} of it, and {name} had a {word} x{i}{emotion}.") for i in range(5)]
+
+    def found(*sets):
+        return [
+            (f.rule, f.what)
+            for f in StorySet(tuple(s for r in sets for s in r)).lint()
+            if f.rule in ("name", "telling word")
+        ]
+
+    assert found(rows("sad", "cup"), rows("calm", "cup")) == []
+    assert found(rows("sad", "cup", "Ada"), rows("calm", "cup"))[0] == ("name", "'Ada' is in 5 sad stories; at most 2")
+    assert ("telling word", "'kite' is in 100% of the sad stories, 0% of others") in found(
+        rows("sad", "kite"), rows("calm", "cup")
+    )
+    assert lint.names("Then Mr Ito met Ada. Nobody came, I think, to Rome.") == {"Ito", "Ada", "Rome"}
+
+
+def test_near_duplicates_are_found_across_emotions():
+    text = "The old man closed the shop for the last time and walked home through the rain."
+    found = StorySet((Story("sad", "a", text), Story("calm", "b", text.replace("rain", "sun")))).lint()
+    assert [f.rule for f in found if f.rule == "duplicate"] == ["duplicate"]
+
+
+def test_leaks_are_what_a_plain_bag_of_words_tells_and_shuffling_ends_them():
+    """The oracle: the same test in scikit-learn and dense arrays, as notebook 01 does it."""
+    from sklearn.feature_extraction.text import TfidfVectorizer
+
+    from emokit import selection
+
+    stories = emokit.load_stories()
+    table = lint.leaks(stories)
+    bags = TfidfVectorizer(sublinear_tf=True, analyzer=lint.words).fit_transform([s.text for s in stories]).toarray()
+    labels, topics = (selection.codes([getattr(s, name) for s in stories]) for name in ("emotion", "topic"))
+    units = selection.heldout_hits(bags, labels, topics, bags[:0])
+    assert table.told.mean() == pytest.approx(units.mean())
+    assert list(table.told) == sorted(table.told, reverse=True)
+    rng = np.random.default_rng(0)
+    order = np.concatenate([rng.permutation(np.flatnonzero(topics == t)) for t in range(16)])
+    places = np.concatenate([np.flatnonzero(topics == t) for t in range(16)])
+    texts = dict(zip(places.tolist(), (stories[i].text for i in order), strict=True))
+    mixed = StorySet(tuple(Story(s.emotion, s.topic, texts[i]) for i, s in enumerate(stories)))
+    assert lint.leaks(mixed).told.mean() < 0.1 < 0.3 < table.told.mean()
+
+
+def test_leaks_name_the_telling_words():
+    rows = [Story(e, str(i), f"{w} thing {i}") for e, w in (("sad", "kite"), ("calm", "drum")) for i in range(4)]
+    table = lint.leaks(StorySet(tuple(rows)))
+    assert list(table.told) == [1.0, 1.0]
+    assert {row.emotion: row.words.split(",")[0] for row in table.itertuples()} == {"sad": "kite", "calm": "drum"}
+    assert list(lint.leaks(StorySet(tuple(Story("sad", str(i), "!!") for i in range(2)))).told) == [1.0]
+
+
+ALL = 173
+
+
+def test_the_whole_corpus_is_what_the_card_says():
+    shipped = emokit.load_stories(emotions="all")
+    assert shipped.emotions[:24] == emokit.load_stories().emotions
+    assert len(shipped.emotions) == ALL
+    assert len({(s.emotion, s.topic) for s in shipped}) == len(shipped) == ALL * 16
+    assert set(shipped.topics) == set(emokit.load_stories().topics)
+    assert all(35 <= len(s.text.split()) <= 47 for s in shipped)
+    assert len(shipped.neutral) >= 120
+    assert set(shipped.emotions) == set(emokit.geometry.ratings())
+
+
+def test_the_whole_corpus_passes_lint():
+    assert [str(f) for f in emokit.load_stories(emotions="all").lint()] == []
+
+
+def test_half_of_every_emotions_stories_are_told_in_the_first_person_by_topic():
+    shipped = emokit.load_stories(emotions="all")
+    first = {s.topic: set() for s in shipped}
+    for s in shipped:
+        first[s.topic].add(bool(lint.FIRST_PERSON & set(lint._narrated(s.text))))
+    assert sorted(map(str, first.values())) == ["{False}"] * 8 + ["{True}"] * 8
+
+
+def test_messages_of_all_words_are_four_each_and_name_none():
+    messages = emokit.load_messages("all")
+    assert {e: sum(m.emotion == e for m in messages) for e in messages.emotions} == dict.fromkeys(messages.emotions, 4)
+    assert set(messages.emotions) == set(emokit.geometry.ratings())
+    assert [str(f) for f in messages.lint() if f.rule in ("emotion word", "duplicate")] == []
+    texts = [s.text for s in emokit.load_stories(emotions="all")]
+    assert not {m.text for m in messages} & set(texts)
