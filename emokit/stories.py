@@ -48,7 +48,7 @@ class StorySet(Sequence[Story]):
 
     >>> stories = emokit.load_stories()
     >>> stories
-    StorySet(384 stories: 24 emotions x 16 topics; 96 neutral)
+    StorySet(384 stories: 24 emotions x 16 topics; 144 neutral)
     """
 
     stories: tuple[Story, ...]

@@ -1,11 +1,11 @@
 # %% [markdown]
 # # 1 · What do you show a language model when you want to find an emotion in it?
 #
-# By the end you will have shown that short labelled stories, written under strict rules, carry 24 emotions to a reader who never sees the emotion's name, how much of that the bare words give away, and that shuffled labels give nothing.
+# By the end you will have shown that short labelled stories, written under strict rules, carry 24 emotions to a reader who never sees the emotion's name, how much of that the bare words give away, that shuffled labels give nothing, and that it matters who writes them.
 #
-# ⏱ 15 min · CPU is enough · needs nothing before it
+# ⏱ 20 min · CPU is enough · needs nothing before it
 #
-# **You will** read stories as the model will read them · find what spoils them · measure what words alone reveal · write a story that passes.
+# **You will** read stories as the model will read them · find what spoils them · measure what words alone reveal · write a story that passes · let a small model write, and compare.
 
 # %% tags=["nbval-ignore-output"]
 import emokit
@@ -65,7 +65,7 @@ plots.boxes(
 #
 # ## Neutral stories
 #
-# 96 **neutral** stories tell of the same topics with no emotion at all. Later they say which differences between texts are *not* emotion.
+# 144 **neutral** stories tell of the same topics with no emotion at all. Later they say which differences between texts are *not* emotion.
 
 # %%
 stories.neutral[0].text
@@ -142,6 +142,28 @@ plots.bars(
 # > **You should see** the bag of words well above chance and the shuffled labels at chance. So a part of what any method finds in these
 # > stories is vocabulary. From here on, such a baseline stands beside every claim about stories or messages.
 #
+# ## 173 emotions
+#
+# The 24 are the core of a larger corpus: 173 emotion words for the same 16 topics. With so many, near-synonyms must differ: read *uneasy*, *scared* and *terrified* on one topic.
+
+# %%
+everything = emokit.load_stories(emotions="all")
+for story in everything:
+    if story.topic == "a walk in the hills" and story.emotion in ("uneasy", "scared", "terrified"):
+        print(f"{story.emotion}: {story.text}\n")
+everything
+
+# %% [markdown]
+# `lint.leaks` runs the test above for each emotion and says which words do the telling. These are the five leakiest:
+
+# %%
+from emokit import lint
+
+lint.leaks(everything).head(5).round(2)
+
+# %% [markdown]
+# > **You should see** emotions whose stories share plain words, though no rule forbids them. Results for these emotions deserve the most suspicion.
+#
 # ## Write one yourself
 #
 # Change the text until nothing is found. (With one story only, `lint` looks for the emotion's words; with a whole set, for repetition too.)
@@ -152,10 +174,68 @@ mine = Story("relieved", "a lost key", text)
 [str(finding) for finding in StorySet((mine,)).lint()]
 
 # %% [markdown]
+# Stories of your own go in a table with the columns `emotion`, `topic`, `text`, saved as CSV or JSON lines, and are read by `emokit.load_stories("mine.csv")`.
+# A row that can't be used is named by its line:
+
+# %%
+import tempfile
+from pathlib import Path
+
+rows = "emotion,topic,text\nrelieved,a key,There it was!\n,a key,Who felt this?\n"
+path = Path(tempfile.mkdtemp()) / "mine.csv"
+path.write_text(rows)
+emokit.load_stories(path, skip_unusable=True)
+
+# %% [markdown]
+# ## Could the model write them itself?
+#
+# The paper's stories were written by the model under study, a very large one. Ours is tiny. This is what it is asked:
+
+# %%
+print(emokit.stories.PROMPT)
+
+# %% [markdown]
+# Change the prompt if you like (`build(prompt=...)`). What breaks a rule of `lint` is rejected and tried again; a stopped run goes on where it was. It takes a minute.
+
+# %% tags=["nbval-ignore-output"]
+model = emokit.load_model()
+emotions = ["happy", "sad", "angry", "afraid"]
+topics = ["a family dinner", "a school exam", "a train journey", "a job interview"]
+own = emokit.stories.build(model, emotions, topics, max_new_tokens=60)
+own
+
+# %% tags=["nbval-ignore-output"]
+for story in own[:3]:
+    print(f"{story.emotion}: {story.text}\n")
+own.rejected()[["emotion", "reason"]].head()
+
+# %% [markdown]
+# Would you have guessed the emotions? Now the test of notebook 02: directions from three topics, tried on the fourth, at every block of the model;
+# for the same emotions and topics of the shipped corpus, for the model's own stories, and for shipped stories with shuffled labels.
+
+# %% tags=["nbval-ignore-output"]
+wanted = {(s.emotion, s.topic) for s in own}
+shipped = StorySet(tuple(s for s in stories if (s.emotion, s.topic) in wanted), stories.neutral)
+ours = emokit.validate(model, shipped)
+theirs = emokit.validate(model, StorySet(tuple(own), stories.neutral))
+plots.bars(
+    ["shipped stories", "the model's own", "shuffled labels"],
+    {"accuracy": [max(ours.accuracy), max(theirs.accuracy), float(ours.null.mean())]},
+    ylabel="accuracy on unseen topics (best block)", title="Who writes the stories decides",
+)
+
+# %%
+print("shipped stories teach more than the model's own:", max(ours.accuracy) > max(theirs.accuracy))
+
+# %% [markdown]
+# > **You should see** the shipped stories far ahead. With all 24 emotions and 16 topics the gap is wider still (the [data card](../stories/README.md) has the figures).
+# > A direction can be no better than the stories it comes from.
+#
 # ## What you showed
 #
 # * 384 stories are labelled with 24 emotions and do not name them, one of each emotion for each of 16 topics; you told four of them apart yourself.
 # * Bare words tell the emotion of stories on unseen topics far better than chance, and shuffled labels do not.
+# * A 135-million-parameter model's own stories carry far less: who writes the stories decides what can be found.
 # * So "the model represents emotions" has to mean *more* than word counts, and notebook 02 has to show how much more.
 #
 # ## What this does not show
