@@ -83,11 +83,14 @@ class Confounds:
             rows = sorted(sorted(rows, key=lambda i: -self.share[i, others].max())[:SHOWN])
         rows = [*range(components), *rows]
         most = others[int(self.share[0, others].argmax())]
+        beyond = self.share > self.level
+        beyond[:, [i for i in range(len(self.factors)) if i not in others]] = False
+        count, of = int(beyond.sum()), len(self.axes) * len(others)
         return plots.share_table(
             np.vstack([self.share[rows], self.level]), [*(self.axes[i] for i in rows), "95 % of random axes"], self.factors,
-            framed=np.vstack([self.share[rows] > self.level, np.zeros((1, len(self.factors)), bool)]), lines=(components, len(rows)),
-            title=f"{self.axes[0]} at block {self.block}: the emotion tells {self.share[0, 0]:.0%} of the variance, "
-            f"{self.factors[most]}, the largest confound, {self.share[0, most]:.0%}",
+            framed=np.vstack([beyond[rows], np.zeros((1, len(self.factors)), bool)]), lines=(components, len(rows)),
+            title=f"{self.axes[0]} at block {self.block}: the emotion tells {self.share[0, 0]:.0%} of the variance, {self.factors[most]}, the largest confound, "
+            f"{self.share[0, most]:.0%}. Of {of} shares of confounds {count} are beyond 95 % of random axes; chance gives {0.05 * of:.0f}",
         )  # fmt: skip
 
     def _repr_png_(self) -> bytes:
@@ -102,9 +105,10 @@ def confounds(
     """How much of the first components and of each direction goes with story length, person, speech and narrative mode.
 
     Each story's score along an axis is held against: its emotion and its topic, for comparison; its length in words (four
-    groups), whether it is told in the first person, and whether it has quoted speech. Where the neutral stories are the
+    groups), whether it is told in the first person, and its share of words in quotation marks (four groups). Where the neutral stories are the
     kit's own, their scores are held against their narrative mode, which is the same for all emotions. In the kit's stories
-    the person goes by topic, so its share is a part of the topic's.
+    the person goes by topic, so its share is a part of the topic's. The emotion's share is flattered, also along random
+    axes, since the directions were made from these stories. Raises EmokitError for another model's vectors.
 
     >>> emokit.geometry.confounds(model, stories, vectors)
     """
@@ -146,14 +150,17 @@ def confounds(
 
 
 def factors(stories: Sequence[Story]) -> dict[str, Array]:
-    """What may tell stories apart, as group numbers [stories]: emotion, topic, length, person, speech."""
-    words = np.array([len(lint.words(s.text)) for s in stories])
+    """What may tell stories apart, as group numbers [stories]: emotion, topic, length, person, speech (length and speech in quarters)."""
+
+    def quarters(values: list[float]) -> Array:
+        return np.searchsorted(np.quantile(values, [0.25, 0.5, 0.75]), values)
+
     return {
         "emotion": selection.codes([s.emotion for s in stories]),
         "topic": selection.codes([s.topic for s in stories]),
-        "length": np.searchsorted(np.quantile(words, [0.25, 0.5, 0.75]), words),
+        "length": quarters([float(len(lint.words(s.text))) for s in stories]),
         "person": np.array([int(lint.first_person(s.text)) for s in stories]),
-        "speech": np.array([int(lint.quotes(s.text)) for s in stories]),
+        "speech": quarters([lint.quoted(s.text) for s in stories]),
     }
 
 

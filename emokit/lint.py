@@ -64,9 +64,9 @@ def _narrated(text: str) -> list[str]:
     return words(re.sub(r'["“][^"”]*["”]', " ", text))
 
 
-def quotes(text: str) -> bool:
-    """Whether a text has quoted speech or thought."""
-    return bool(re.search(r'["“]', text))
+def quoted(text: str) -> float:
+    """The share of a text's words that stand in quotation marks, as speech and thoughts do."""
+    return 1 - len(_narrated(text)) / max(1, len(words(text)))
 
 
 def first_person(text: str) -> bool:

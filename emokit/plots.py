@@ -168,7 +168,7 @@ def validation(
         )
         first.set(ylabel="share told right", title="Stories of unseen topics")
         first.legend(loc="lower left", bbox_to_anchor=(0, 0.08), **small)
-        second.set(xlabel="block (0-based)", ylabel="share read right", ylim=(0, 1.02))
+        second.set(xlabel="block (0-based)", ylabel="share read right", ylim=(0, 1.5), yticks=np.linspace(0, 1, 6))
         if messages:
             value, (low, high) = messages["first"][best], messages["interval"]
             second.set_title(f"{messages['count']} messages of another kind")
@@ -197,7 +197,8 @@ def validation(
         third.plot(
             anisotropy, color=COLOURS[4], linestyle="--", marker="s", markersize=4, label="any two stories (anisotropy)"
         )
-        third.set(xlabel="block (0-based)", ylabel="mean cosine", ylim=(min(0, float(np.nanmin(anisotropy))), 1.02))
+        lowest = min(noise, float(np.nanmin(stability)), float(np.nanmin(anisotropy)))
+        third.set(xlabel="block (0-based)", ylabel="mean cosine", ylim=(lowest - 0.3, 1.02))
         third.set_title("Stability of directions, likeness of states")
         third.legend(loc="lower left", **small)
         low, high = np.quantile(needed, [0.025, 0.975], axis=1)
@@ -476,7 +477,8 @@ def block_map(values: Array, *, level: float, best: tuple[int, int], names: tupl
     """Correlations of every block with every block, light to dark; a line around what lies above the level."""
     rows, columns = values.shape
     with _figure(1.9 + 0.19 * columns, 1.2 + 0.19 * rows) as (figure, axis):
-        shown = axis.imshow(values, cmap="Blues", vmin=0, vmax=1, origin="lower")
+        lowest = min(0.9, np.floor(10 * values.min()) / 10)
+        shown = axis.imshow(values, cmap="Blues", vmin=lowest, vmax=1, origin="lower")
         beyond = np.pad(values > level, 1)
         for row, column in zip(*np.nonzero(values > level), strict=True):
             x, y = column + 0.5, row + 0.5
@@ -494,8 +496,8 @@ def block_map(values: Array, *, level: float, best: tuple[int, int], names: tupl
         )
         axis.grid(False)
         figure.colorbar(shown, ax=axis, label="Spearman's rho of cosines", shrink=0.8)
-        note = f"star: best blocks; orange line: beyond chance (rho {level:.2f} anywhere in the map)"
-        figure.suptitle(textwrap.fill(title, 62) + "\n" + note, fontsize=9, x=0.01, ha="left")
+        note = f"star: best blocks; inside the orange line: above what chance reaches anywhere ({level:.2f})"
+        figure.suptitle(textwrap.fill(title, 90) + "\n" + note, fontsize=9, x=0.01, ha="left")
     return figure
 
 
@@ -504,7 +506,7 @@ def agreement_by_block(ratings: Mapping[str, Mapping[str, Any]], *, chosen: int,
 
     Each rating has lists over blocks: r, interval (low, high), level, component (0-based).
     """
-    with _figure(5.4 * len(ratings) + 1, 3.9, 1, len(ratings), squeeze=False, sharey=True) as (figure, axes):
+    with _figure(5.4 * len(ratings) + 1, 4.2, 1, len(ratings), squeeze=False, sharey=True) as (figure, axes):
         for axis, (name, found) in zip(axes[0], ratings.items(), strict=True):
             r, component = np.array(found["r"]), np.array(found["component"])
             low, high = np.array(found["interval"]).T
@@ -532,7 +534,7 @@ def agreement_by_block(ratings: Mapping[str, Mapping[str, Any]], *, chosen: int,
                 textcoords="offset points",
             )
             axis.set(xlabel="block (0-based)", ylim=(min(0, float(low.min())), 1.02), title=name)
-            axis.legend(fontsize=8, loc="lower left", ncols=2, frameon=True, framealpha=0.85, edgecolor="none")
+            axis.legend(fontsize=8, loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=4)
         axes[0, 0].set_ylabel("|r| of the best component")
         figure.suptitle(textwrap.fill(title, 110), fontsize=11, x=0.01, ha="left")
     return figure
@@ -552,7 +554,7 @@ def prediction(
             left.annotate(
                 labels[i], (rated[i], predicted[i]), xytext=(dx, dy), textcoords="offset points", fontsize=8, **place
             )
-        left.margins(0.12)
+        left.margins(0.2, 0.1)
         left.set(xlabel=f"rated {name}", ylabel=f"predicted {name}, the word left out")
         right.plot(by_block, color=COLOURS[0], marker="o", markersize=4, label="left-out words")
         right.plot(level, color="#555555", linestyle=":", label="permuted ratings, 95 %")
@@ -567,7 +569,7 @@ def prediction(
         right.set(
             xlabel="block (0-based)", ylabel="r of predicted and rated", ylim=(min(-0.1, float(by_block.min())), 1.02)
         )
-        right.legend(fontsize=8, loc="lower right", frameon=True, framealpha=0.85, edgecolor="none")
+        right.legend(fontsize=8, loc="lower left", frameon=True, framealpha=0.85, edgecolor="none")
         figure.suptitle(textwrap.fill(title, 120), fontsize=11, x=0.01, ha="left")
     return figure
 
@@ -576,7 +578,7 @@ def share_table(
     values: Array, rows: Sequence[str], columns: Sequence[str], *, framed: Array, lines: Sequence[int] = (), title: str = ""
 ) -> Figure:  # fmt: skip
     """A table of shares as percentages, light to dark; cells of note framed, lines between blocks of rows."""
-    with _figure(2.6 + 0.85 * len(columns), 1.3 + 0.24 * len(rows)) as (figure, axis):
+    with _figure(2.9 + 0.85 * len(columns), 1.3 + 0.24 * len(rows)) as (figure, axis):
         axis.imshow(values, cmap="Blues", vmin=0, vmax=1, aspect="auto")
         for row, column in np.ndindex(values.shape):
             ink = "black" if _luminance(matplotlib.colormaps["Blues"](values[row, column])) > 0.18 else "white"
@@ -584,7 +586,7 @@ def share_table(
             axis.text(
                 column,
                 row,
-                f"{values[row, column]:.0%}",
+                f"{round(100 * values[row, column]) + 0:.0f} %",
                 ha="center",
                 va="center",
                 fontsize=8,
@@ -604,5 +606,5 @@ def share_table(
         axis.tick_params(length=0)
         axis.grid(False)
         note = "share of the variance of the scores along each axis; framed: beyond 95 % of random axes"
-        figure.suptitle(textwrap.fill(title, 72) + "\n" + note, fontsize=10, x=0.01, ha="left")
+        figure.suptitle(textwrap.fill(title, 84) + "\n" + note, fontsize=10, x=0.01, ha="left")
     return figure

@@ -64,7 +64,7 @@ class Similarity:
         low, high = self.interval
         return plots.pairs(
             self.one[pairs], self.other[pairs],
-            xlabel=f"cosine at block {self.blocks[0]} (the one)", ylabel=f"cosine at block {self.blocks[1]} (the other)",
+            xlabel=f"cosine in the one, block {self.blocks[0]}", ylabel=f"cosine in the other, block {self.blocks[1]}",
             title=f"Pairs of emotions lie alike: rho {self.rho:+.2f} [{low:+.2f}, {high:+.2f}], p {self.p:.4f}"
             if self.p <= 0.05 else f"No likeness beyond chance: rho {self.rho:+.2f}, p {self.p:.4f}",
         )  # fmt: skip
