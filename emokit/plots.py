@@ -149,6 +149,11 @@ def _accuracy(
     axis.set(xlabel="block (0-based)", ylim=(0, 1.02))
 
 
+def _reach(value: float, interval: tuple[float, float]) -> Array:
+    """How far an interval reaches below and above a value, as error bars want it."""
+    return np.maximum(0, [[value - interval[0]], [interval[1] - value]])
+
+
 def validation(
     accuracy: Array, *, best: int, interval: tuple[float, float], chance: float, bars: Mapping[str, float],
     null: tuple[float, float], messages: Mapping[str, Any] | None, stability: Array, noise: float, anisotropy: Array,
@@ -162,7 +167,7 @@ def validation(
         first.errorbar(
             best,
             accuracy[best],
-            [[accuracy[best] - interval[0]], [interval[1] - accuracy[best]]],
+            _reach(accuracy[best], interval),
             color="black",
             capsize=4,
         )
@@ -170,7 +175,7 @@ def validation(
         first.legend(loc="lower left", bbox_to_anchor=(0, 0.08), **small)
         second.set(xlabel="block (0-based)", ylabel="share read right", ylim=(0, 1.5), yticks=np.linspace(0, 1, 6))
         if messages:
-            value, (low, high) = messages["first"][best], messages["interval"]
+            value = messages["first"][best]
             second.set_title(f"{messages['count']} messages of another kind")
             second.plot(
                 messages["three"],
@@ -182,7 +187,7 @@ def validation(
             )
             second.plot(messages["first"], color=COLOURS[0], marker="o", markersize=4, label="own emotion first")
             second.errorbar(
-                best, value, [[value - low], [high - value]], color="black", capsize=4, label="95 % interval"
+                best, value, _reach(value, messages["interval"]), color="black", capsize=4, label="95 % interval"
             )
             second.axhline(messages["embeddings"], color=COLOURS[1], linestyle="--", label="first, bag of embeddings")
             second.axhline(messages["null"], color="#777777", linestyle="-.", label="first, shuffled labels, 97.5 %")
