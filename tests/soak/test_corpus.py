@@ -9,7 +9,7 @@ import pytest
 import emokit
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "tools"))
-import corpus  # noqa: E402
+import corpus
 
 pytestmark = pytest.mark.truth
 
