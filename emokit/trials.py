@@ -2,21 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import hashlib
+import json
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
 
 from . import activations, generation
-from .models import Model
-from .reading import cosines
+from .errors import EmokitError
+from .files import Log, cache_dir
+from .models import Message, Model
+from .reading import token_scores
 from .steering import steer
 from .vectors import Direction, EmotionVectors
 
 Array = np.ndarray
 Push = tuple[str | Direction, float]  # what is added, and how strongly
 ROWS = 64  # pushes that run as one batch
+METHOD = 1  # of what is kept on disk; who changes what is measured takes another
+
+# a set to choose strengths by, all of one kind, and one unlike it in topic and form, to report on
+CHOSEN = ("Tell me about your day.", "How was your morning?", "What have you been doing this week?")
+REPORTED = (
+    "Write the beginning of a story about a lighthouse.",
+    "Write a short letter to a neighbour about the garden fence.",
+    "List five things to take along on a picnic.",
+    "What is a good way to learn to swim?",
+)
+STEMS = ("He feels", "After the walk she was")  # likewise, for the emotion's word
+NEUTRAL = ("The capital of France is", "Water boils at a temperature of", "The train to the city leaves at")
+INSTRUCTION = "Answer as somebody who is {emotion}."
 
 
 def parts(pushes: Sequence[Push], copies: int = 1) -> list[tuple[list[Push], dict[str | Direction, list[float]]]]:
@@ -60,44 +78,163 @@ def divergence(plain: Array, pushed: Array) -> Array:
     return np.maximum((np.exp(plain) * (plain - pushed)).sum(-1), 0)
 
 
-def replies(
-    model: Model, vectors: EmotionVectors, block: int, pushes: Sequence[Push], prompt: str, limit: int, seed: int
-) -> list[str]:
-    """The replies to one prompt under each push, sampled with one seed, or greedy: only the push differs."""
-    ids = model.encode(model.prompt(prompt))
-    texts: list[str] = []
-    for part, strengths in parts(pushes):
-        with steer(model, vectors, strengths, blocks=block):
-            texts += generation.replies(model, [ids] * len(part), limit, 0.0, [seed] * len(part), bar=False)
-    return texts
-
-
-@dataclass(frozen=True)
-class Reread:
-    """Replies to one prompt as the unsteered model takes them: `scores` [replies, emotions] (the mean over a reply's
-    tokens), `nats` [replies] a token, of which the exponential is the perplexity, `repeats` [replies]; NaN for no token."""
-
-    scores: Array
-    nats: Array
-    repeats: Array
-
-
-def reread(
-    model: Model, vectors: EmotionVectors, prompt: str, texts: Sequence[str], emotions: Sequence[str]
-) -> Reread:
-    """Read replies behind their prompt at the best block, as `read` reads a chat. The caller has left every `steer`."""
-    rows = [vectors.index(emotion) for emotion in emotions]
-    scores, nats = np.full((len(texts), len(rows)), np.nan), np.full(len(texts), np.nan)
-    found = activations.reply_states(model, model.prompt(prompt), texts, vectors.best_block)
-    for i, (states, chances) in enumerate(found):
-        if len(states):
-            scores[i] = cosines(states, vectors, vectors.best_block)[:, rows].mean(0)
-            nats[i] = -chances.mean()
-    return Reread(scores, nats, np.array([repeated(model, text) for text in texts]))
-
-
 def repeated(model: Model, text: str) -> float:
     """Share of a text's runs of three tokens that it has had before; 0 for a text of fewer tokens."""
     ids = model.tokenizer(text, add_special_tokens=False)["input_ids"]
     runs = list(zip(ids, ids[1:], ids[2:], strict=False))
     return 1 - len(set(runs)) / len(runs) if runs else 0.0
+
+
+class Bench:
+    """The measurements of one calibration, each kept on disk as soon as it is there: a row of lists by name."""
+
+    def __init__(
+        self,
+        model: Model,
+        vectors: EmotionVectors,
+        emotions: Sequence[str],
+        controls: Sequence[Direction],
+        strengths: Sequence[float],
+        limit: int,
+        temperature: float,
+        seed: int,
+    ) -> None:
+        self.model, self.vectors, self.emotions = model, vectors, list(emotions)
+        self.limit, self.temperature = limit, temperature
+        keys = [*emotions, *controls]
+        self.pushes: list[Push] = [(key, strength) for key in keys for strength in strengths]
+        self.seeds = [seed + i for i in range(len(keys))]  # a key has its own, at all strengths and without a push
+        self.seed_of = [s for s in self.seeds for _ in strengths]
+        self.columns = [vectors.index(emotion) for emotion in emotions]
+        digest = hashlib.sha256(repr((vectors.emotions, vectors.best_block)).encode())
+        for array in (vectors.directions, vectors.mean, vectors.norms):
+            digest.update(np.ascontiguousarray(array).tobytes())
+        self.log = Log(cache_dir() / "calibrated" / f"{model.fingerprint}-{digest.hexdigest()[:12]}.jsonl", "key")
+
+    def measured(self, what: Callable[..., dict[str, Any]], *at: Any) -> dict[str, Any]:
+        """One measurement of this bench at a block or a prompt, from the disk where it is there."""
+        added = [[key if isinstance(key, str) else key.name, strength] for key, strength in self.pushes]
+        settings = [self.emotions, added, self.limit, self.temperature, self.seeds, STEMS, NEUTRAL, INSTRUCTION]
+        whole = json.dumps([METHOD, what.__name__, at, settings])
+        key = hashlib.sha256(whole.encode()).hexdigest()[:24]
+        if key not in self.log.rows:
+            self.log.add([{"key": key, **what(*at)}])
+        return self.log.rows[key]
+
+    def words(self, block: int) -> dict[str, Any]:
+        """Under each push, `words` [stems, pushes, emotions] and the divergence from the plain model, `kl` [pushes]."""
+        found = [words(self.model, self.vectors, block, self.pushes, stem, self.emotions) for stem in STEMS]
+        kl = []
+        for text in NEUTRAL:
+            (plain,) = next_tokens(self.model, self.vectors, block, [(self.emotions[0], 0.0)], text)
+            kl.append(divergence(plain, next_tokens(self.model, self.vectors, block, self.pushes, text)))
+        return {"words": np.array(found).tolist(), "kl": np.mean(kl, axis=0).tolist()}
+
+    def replies(self, block: int, prompt: str) -> dict[str, Any]:
+        """The reply under each push, and what the unsteered model makes of it."""
+        ids = self.model.encode(self.model.prompt(prompt))
+        texts: list[str] = []
+        for part, strengths in parts(self.pushes):
+            seeds = self.seed_of[len(texts) : len(texts) + len(part)]
+            with steer(self.model, self.vectors, strengths, blocks=block):
+                texts += self._generated([ids] * len(part), seeds)
+        return self._reread(prompt, texts)
+
+    def plain(self, prompt: str) -> dict[str, Any]:
+        """The replies without a push, one for each key's seed, read likewise."""
+        ids = self.model.encode(self.model.prompt(prompt))
+        texts = self._generated([ids] * len(self.seeds), self.seeds)
+        if not all(self.model.tokenizer(text, add_special_tokens=False)["input_ids"] for text in texts):
+            raise EmokitError(
+                "the unsteered model has no reply to a prompt",
+                prompt,
+                "Calibrate a model that answers, or another seed.",
+            )
+        return self._reread(prompt, texts)
+
+    def asked(self, prompt: str) -> dict[str, Any]:
+        """The replies without a push when told to answer in each emotion, read likewise."""
+        texts = []
+        for emotion, seed in zip(self.emotions, self.seeds, strict=False):
+            ids = self.model.encode(self.model.prompt(told(self.model, emotion, prompt)))
+            texts += self._generated([ids], [seed])
+        return self._reread(prompt, texts)
+
+    def _generated(self, prompts: list[list[int]], seeds: list[int]) -> list[str]:
+        return generation.replies(self.model, prompts, self.limit, self.temperature, seeds, bar=False)
+
+    def asked_words(self) -> dict[str, Any]:
+        """`words` [stems, 1 + emotions, emotions] without a push: as it is, and told to answer in each emotion."""
+        following = [f" {emotion}" for emotion in self.emotions]
+        heads = ["", *(INSTRUCTION.format(emotion=e) + " " for e in self.emotions)]
+        return {"words": [[self.model.logprobs(head + stem, following) for head in heads] for stem in STEMS]}
+
+    def _reread(self, prompt: str, texts: list[str]) -> dict[str, Any]:
+        """Replies read behind their prompt at the best block, as `read` reads a chat, after every `steer` has ended.
+
+        `scores` [replies, emotions] is the mean over a reply's tokens, `nats` [replies] what a token costs, of which the
+        exponential is the perplexity (NaN for no token), `repeats` [replies] as `repeated`.
+        """
+        block, model = self.vectors.best_block, self.model
+        scores, nats = np.full((len(texts), len(self.emotions)), np.nan), np.full(len(texts), np.nan)
+        for i, (states, chances) in enumerate(activations.reply_states(model, model.prompt(prompt), texts, block)):
+            if len(states):
+                scores[i] = token_scores(states, self.vectors, block)[:, self.columns].mean(0)
+                nats[i] = -chances.mean()
+        repeats = [repeated(model, text) for text in texts]
+        return {"replies": texts, "scores": scores.tolist(), "nats": nats.tolist(), "repeats": repeats}
+
+
+def told(model: Model, emotion: str, prompt: str) -> list[Message]:
+    """A prompt with the instruction to answer in an emotion: as system message, or before it where there is none."""
+    instruction = INSTRUCTION.format(emotion=emotion)
+    messages = [{"role": "system", "content": instruction}, {"role": "user", "content": prompt}]
+    try:
+        known = instruction in model.prompt(messages)
+    except EmokitError:  # the template refuses a system message
+        known = False
+    return messages if known else [{"role": "user", "content": f"{instruction} {prompt}"}]
+
+
+@dataclass(frozen=True, eq=False)
+class Effects:
+    """What pushes did, each against the unsteered reply of its own seed: `keys` are the emotions, then random directions.
+
+    `gains` [2 stems, keys, strengths, emotions] of each emotion's word over the others', in nats; `kl` [keys, strengths]
+    on neutral prompts; `scores` [prompts, keys, strengths, emotions] and `nats` (a token) and `repeats` [prompts, keys,
+    strengths]: the change against the unsteered reply; `replies` the texts.
+    """
+
+    gains: Array
+    kl: Array
+    scores: Array
+    nats: Array
+    repeats: Array
+    replies: Array
+
+    @classmethod
+    def of(cls, words: Array, kl: Any, replies: list[Any], plain: list[Any], shape: tuple[int, int]) -> Effects:
+        """From changes of words [stems, pushes, emotions] and rows of a `Bench`, a push for each key and strength."""
+        keys, strengths = shape
+
+        def change(name: str) -> Array:
+            new = np.array([row[name] for row in replies], float)
+            new = new.reshape(len(replies), keys, strengths, *new.shape[2:])
+            return new - np.array([row[name] for row in plain], float)[:, :keys, None]
+
+        count = words.shape[-1]
+        others = (words.sum(-1, keepdims=True) - words) / max(1, count - 1)
+        texts = np.array([row["replies"] for row in replies], object).reshape(len(replies), keys, strengths)
+        nats = change("nats")
+        return cls(
+            (words - others).reshape(len(words), keys, strengths, count),
+            np.array(kl, float).reshape(keys, strengths),
+            np.nan_to_num(change("scores")),  # no text, no change
+            np.where(np.isnan(nats), np.inf, nats),  # and no coherent one
+            change("repeats"),
+            texts,
+        )
+
+    def own(self, values: Array, count: int) -> Array:
+        """Of values [n, keys, strengths, emotions] those of each emotion under its own push: [emotions, n, strengths]."""
+        return values[:, np.arange(count), :, np.arange(count)]
