@@ -31,7 +31,7 @@ _NAMES = {
 }
 _MODULES = (
     "activations", "calibration", "dose", "errors", "fetch", "geometry", "lens", "lint", "models", "plots", "reading", "selection", "steering", "stories",
-    "trials", "validation", "vectors", "widgets",
+    "validation", "vectors", "widgets",
 )  # fmt: skip
 __all__ = [*_NAMES, *_MODULES]
 

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .effects import ODD, Effects, curves
 from .errors import EmokitError, check_kinds, check_list, check_number, check_whole
 from .geometry import ratings
 from .models import Model
 from .progress import progress
-from .trials import CHOSEN, REPORTED, Bench, Effects
+from .trials import CHOSEN, REPORTED, Bench
 from .vectors import EmotionVectors
 
 if TYPE_CHECKING:
@@ -24,9 +25,6 @@ if TYPE_CHECKING:
 Array = np.ndarray
 STRENGTHS = (-0.4, -0.2, 0.1, 0.2, 0.3, 0.5)
 BLOCKS, CONTROLS = 5, 3  # how many blocks by default, and random directions
-ODD = 1.5  # times the unsteered replies' perplexity: beyond, a reply is no longer coherent
-REPEATED = 0.2  # likewise, how much more of a reply may repeat itself
-DRAWS = 1000  # of the bootstrap
 SETS = {"chosen": slice(0, len(CHOSEN)), "reported": slice(len(CHOSEN), None)}  # of the prompts
 LARGEST = 10.0  # a strength beyond is a slip: ten times the state it is added to
 
@@ -141,7 +139,7 @@ class Calibration:
 
     A strength works if up to it the chosen prompts' replies are coherent (perplexity at most 1.5 times the unsteered
     ones' for the median emotion, and at most 0.2 more of it repetition), and if both the word and the re-read score move
-    further than under each of the random directions. `plain` [prompts][keys]: the unsteered replies.
+    further than under the random directions (beside each emotion one, in three pairings: further than in all). `plain` [prompts][keys]: the unsteered replies.
     """
 
     emotions: tuple[str, ...]
@@ -165,18 +163,14 @@ class Calibration:
     def why(self, block: int | None = None) -> str:
         """Why a block has the working strength that it has, or none, in words."""
         rows = self._rows(self._at(block), "chosen")
+        if rows.empty:
+            return "none works: no positive strength was tried"
         odd = rows.index[~rows.coherent]
-        until = (
-            f"replies get too odd at {odd[0]:+g}" if len(odd) else f"replies stay coherent up to {rows.index[-1]:+g}"
-        )
-        low = self.range(block)
-        if low:
-            return f"{low[0]:+g} to {low[1]:+g} work; {until}"
-        return (
-            f"none works: {until}, and before that no effect beats the random directions'"
-            if len(rows)
-            else "no positive strength was tried"
-        )
+        until = f"replies get odd at {odd[0]:+g}" if len(odd) else f"replies are coherent up to {rows.index[-1]:+g}"
+        if works := self.range(block):
+            return f"{works[0]:+g} to {works[1]:+g} work; {until}"
+        before = "" if rows.index[0] in odd else ", and before that random directions do as much"
+        return f"none works: {until}{before}"
 
     def holds(self, block: int | None = None) -> bool | None:
         """Whether the working strength works on the reported prompts too, which it was not chosen by; None without one."""
@@ -195,13 +189,18 @@ class Calibration:
         return int(block)
 
     def _rows(self, block: int, which: str, down: bool = False) -> pd.DataFrame:
-        """The rows of one side by strength, the weakest first."""
+        """The rows of the positive strengths, or of the negative ones, the weakest first."""
         frame = self._frame[(self._frame.block == block) & (self._frame.set == which)].set_index("strength")
         return frame[frame.index < 0].iloc[::-1] if down else frame[frame.index > 0]
 
     def _works(self, block: int, down: bool = False) -> list[float]:
         rows = self._rows(block, "chosen", down)
-        return [float(strength) for strength in rows.index[rows.coherent.cummin() & rows.beats]]
+        works: list[float] = []  # the run of strengths that ends with the largest that works
+        after = True
+        for strength, fine in (rows.coherent.cummin() & rows.beats).items():
+            works = [*([] if after else works), float(strength)] if fine else works
+            after = not fine
+        return works
 
     def to_frame(self) -> pd.DataFrame:
         """A row per block, set of prompts and strength: means over emotions (and prompts), each beside its controls.
@@ -216,11 +215,14 @@ class Calibration:
     def _frame(self) -> pd.DataFrame:
         import pandas as pd
 
-        asked = {which: _curves(self.asked, len(self.emotions), which, np.ones(1)) for which in SETS}
+        asked = {
+            which: curves(self.asked, len(self.emotions), i, part, np.ones(1))
+            for i, (which, part) in enumerate(SETS.items())
+        }
         tables = []
         for block, effects in zip(self.blocks, self.steered, strict=True):
-            for which in SETS:
-                columns = _curves(effects, len(self.emotions), which, np.sign(self.strengths))
+            for i, (which, part) in enumerate(SETS.items()):
+                columns = curves(effects, len(self.emotions), i, part, np.sign(self.strengths))
                 for name in ("gain", "reread", "ratio"):
                     columns[f"{name}_asked"] = np.full(len(self.strengths), asked[which][name])
                 tables.append(pd.DataFrame({"block": block, "set": which, "strength": self.strengths, **columns}))
@@ -303,33 +305,3 @@ class Calibration:
         from . import plots
 
         return plots.png(self.plot(None if self.best_block in self.blocks else self.blocks[0]))
-
-
-def _curves(effects: Effects, count: int, which: str, signs: Array) -> dict[str, Array]:
-    """The columns of `Calibration.to_frame` for one block and set of prompts: [strengths] each."""
-    stem = list(SETS).index(which)
-    scores, nats, repeats = (values[SETS[which]] for values in (effects.scores, effects.nats, effects.repeats))
-    cells = effects.own(scores, count).reshape(-1, len(signs))
-    drawn = np.random.default_rng(0).integers(len(cells), size=(DRAWS, len(cells)))
-    low, high = np.quantile(cells[drawn].mean(1), [0.025, 0.975], axis=0)
-    columns = {
-        "gain": effects.own(effects.gains[stem : stem + 1], count).mean((0, 1)),
-        "reread": cells.mean(0), "low": low, "high": high,
-        "ratio": np.exp(np.median(nats[:, :count].mean(0), axis=0)),
-        "repeats": np.median(repeats[:, :count].mean(0), axis=0),
-        "kl": np.median(effects.kl[:count], axis=0),
-    }  # fmt: skip
-    if count == scores.shape[1]:
-        return columns
-    random = {
-        "gain": effects.gains[stem, count:].mean(-1),
-        "reread": scores[:, count:].mean((0, 3)),
-    }  # [random, strengths]
-    beats = np.ones(len(signs), bool)
-    for name, values in random.items():
-        columns[f"{name}_random"] = signs * (signs * values).max(0)
-        beats &= signs * columns[name] > (signs * values).max(0)
-    columns["ratio_random"] = np.exp(np.median(nats[:, count:].mean(0), axis=0))
-    columns["kl_random"] = np.median(effects.kl[count:], axis=0)
-    columns["coherent"] = (columns["ratio"] <= ODD + 1e-9) & (columns["repeats"] <= REPEATED + 1e-9)
-    return columns | {"beats": beats & (signs != 0)}

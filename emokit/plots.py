@@ -15,6 +15,7 @@ import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import Normalize, to_hex
 from matplotlib.patches import Rectangle
+from matplotlib.ticker import FixedLocator, NullLocator
 
 Array = np.ndarray
 
@@ -332,6 +333,9 @@ def calibration(
             effect.set_title(panel["title"], fontsize=10)
             cost.axhline(limit, color="black", linestyle=":", label=f"limit {limit:g}")
             cost.set_yscale("log", base=2)
+            cost.yaxis.set(
+                major_locator=FixedLocator([0.5, 0.7, 1, limit, 2, 3, 4, 8, 16]), minor_locator=NullLocator()
+            )
             cost.yaxis.set_major_formatter("{x:g}")
             cost.set_xlabel("strength")
         axes[0, 0].set_ylabel("change of the re-read score")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -194,47 +193,3 @@ def told(model: Model, emotion: str, prompt: str) -> list[Message]:
     except EmokitError:  # the template refuses a system message
         known = False
     return messages if known else [{"role": "user", "content": f"{instruction} {prompt}"}]
-
-
-@dataclass(frozen=True, eq=False)
-class Effects:
-    """What pushes did, each against the unsteered reply of its own seed: `keys` are the emotions, then random directions.
-
-    `gains` [2 stems, keys, strengths, emotions] of each emotion's word over the others', in nats; `kl` [keys, strengths]
-    on neutral prompts; `scores` [prompts, keys, strengths, emotions] and `nats` (a token) and `repeats` [prompts, keys,
-    strengths]: the change against the unsteered reply; `replies` the texts.
-    """
-
-    gains: Array
-    kl: Array
-    scores: Array
-    nats: Array
-    repeats: Array
-    replies: Array
-
-    @classmethod
-    def of(cls, words: Array, kl: Any, replies: list[Any], plain: list[Any], shape: tuple[int, int]) -> Effects:
-        """From changes of words [stems, pushes, emotions] and rows of a `Bench`, a push for each key and strength."""
-        keys, strengths = shape
-
-        def change(name: str) -> Array:
-            new = np.array([row[name] for row in replies], float)
-            new = new.reshape(len(replies), keys, strengths, *new.shape[2:])
-            return new - np.array([row[name] for row in plain], float)[:, :keys, None]
-
-        count = words.shape[-1]
-        others = (words.sum(-1, keepdims=True) - words) / max(1, count - 1)
-        texts = np.array([row["replies"] for row in replies], object).reshape(len(replies), keys, strengths)
-        nats = change("nats")
-        return cls(
-            (words - others).reshape(len(words), keys, strengths, count),
-            np.array(kl, float).reshape(keys, strengths),
-            np.nan_to_num(change("scores")),  # no text, no change
-            np.where(np.isnan(nats), np.inf, nats),  # and no coherent one
-            change("repeats"),
-            texts,
-        )
-
-    def own(self, values: Array, count: int) -> Array:
-        """Of values [n, keys, strengths, emotions] those of each emotion under its own push: [emotions, n, strengths]."""
-        return values[:, np.arange(count), :, np.arange(count)]

@@ -16,7 +16,7 @@ SOURCES = sorted(PACKAGE.rglob("*.py"))
 # design.md's layout: a module imports only from rows above its own; None may import anything
 ROWS = (
     ("errors", "plots", "progress"), ("files", "structure", "panels", "rows", "generation"), ("fetch", "lint"), ("models",), ("builder",), ("stories",), ("activations",), ("selection",), ("vectors",),
-    ("reading", "steering", "lens"), ("validation", "geometry", "dose", "trials"), ("calibration",), ("experiments",), ("widgets",),
+    ("reading", "steering", "lens"), ("validation", "geometry", "dose", "trials", "effects"), ("calibration",), ("experiments",), ("widgets",),
 )  # fmt: skip
 RANK = {name: rank for rank, row in enumerate(ROWS) for name in row}
 FREE = {"__init__", "__main__", "doctor"}
