@@ -33,21 +33,24 @@ class Effects:
     def of(cls, words: Array, kl: Any, replies: list[Any], plain: list[Any], shape: tuple[int, int]) -> Effects:
         """From changes of words [stems, pushes, emotions] and rows of a `Bench` of trials.py, a push for each key and strength."""
         keys, strengths = shape
+        texts = np.array([row["replies"] for row in replies], object).reshape(len(replies), keys, strengths)
+        same = texts == np.array([row["replies"] for row in plain], object)[:, :keys, None]
 
         def change(name: str) -> Array:
             new = np.array([row[name] for row in replies], float)
             new = new.reshape(len(replies), keys, strengths, *new.shape[2:])
-            return new - np.array([row[name] for row in plain], float)[:, :keys, None]
+            old = np.array([row[name] for row in plain], float)
+            mean = np.nanmean(old, axis=1, keepdims=True)  # for an unsteered reply of no token, that of the others
+            return new - np.where(np.isnan(old), mean, old)[:, :keys, None]
 
         count = words.shape[-1]
         others = (words.sum(-1, keepdims=True) - words) / max(1, count - 1)
-        texts = np.array([row["replies"] for row in replies], object).reshape(len(replies), keys, strengths)
         nats = change("nats")
         return cls(
             (words - others).reshape(len(words), keys, strengths, count),
             np.array(kl, float).reshape(keys, strengths),
             np.nan_to_num(change("scores")),  # no text, no change
-            np.where(np.isnan(nats), np.inf, nats),  # and no coherent one
+            np.where(same, 0, np.where(np.isnan(nats), np.inf, nats)),  # and no coherent one
             change("repeats"),
             texts,
         )
