@@ -149,10 +149,13 @@ class Bench:
 
     def asked(self, prompt: str) -> dict[str, Any]:
         """The replies without a push when told to answer in each emotion, read likewise."""
-        texts = []
-        for emotion, seed in zip(self.emotions, self.seeds, strict=False):
-            ids = self.model.encode(self.model.prompt(told(self.model, emotion, prompt)))
-            texts += self._generated([ids], [seed])
+        rows = [self.model.encode(self.model.prompt(told(self.model, emotion, prompt))) for emotion in self.emotions]
+        texts = [""] * len(rows)
+        for length in sorted({len(row) for row in rows}):  # a batch has prompts of one length
+            group = [i for i, row in enumerate(rows) if len(row) == length]
+            found = self._generated([rows[i] for i in group], [self.seeds[i] for i in group])
+            for i, text in zip(group, found, strict=True):
+                texts[i] = text
         return self._reread(prompt, texts)
 
     def _generated(self, prompts: list[list[int]], seeds: list[int]) -> list[str]:
