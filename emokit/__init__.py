@@ -27,9 +27,10 @@ _NAMES = {
     "steer": "steering",
     "sweep": "steering",
     "validate": "validation",
+    "calibrate": "calibration",
 }
 _MODULES = (
-    "activations", "dose", "errors", "fetch", "geometry", "lens", "lint", "models", "plots", "reading", "selection", "steering", "stories",
+    "activations", "calibration", "dose", "errors", "fetch", "geometry", "lens", "lint", "models", "plots", "reading", "selection", "steering", "stories",
     "validation", "vectors", "widgets",
 )  # fmt: skip
 __all__ = [*_NAMES, *_MODULES]

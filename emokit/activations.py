@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
+from copy import deepcopy
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ from .structure import hidden
 
 SKIP, SKIP_LONG, LONG = 5, 20, 80  # story means leave out the first 5 tokens, 20 in texts of more than 80 tokens
 TOKEN_BUDGET = {"cpu": 1024, "cuda": 16384}  # tokens of a batch, padding included
+REPLIES = 16  # replies that `reply_states` reads at a time
 _DIGEST = 16
 
 Array = np.ndarray
@@ -74,6 +76,55 @@ def token_states(model: Model, ids: Sequence[int], blocks: Sequence[int], readou
     with model.lock, model.replying(len(ids) - 1 if readout is None else readout):
         _forward(model, batch, torch.ones_like(batch), sorted(set(blocks)), keep)
     return np.stack([found[b] for b in blocks], axis=1)
+
+
+def reply_states(model: Model, prompt: str, replies: Sequence[str], block: int) -> list[tuple[Array, Array]]:
+    """What the model makes of replies to one prompt (a string as it sees it): each one's residual stream at a block,
+    float32 [tokens, width], and log-probabilities in nats, [tokens].
+
+    The prompt is read once and the replies behind it, some at a time.
+    """
+    from transformers import DynamicCache
+
+    ids = model.encode(prompt)
+    model.check_length(ids, prompt)
+    tails = {reply: _behind(model, prompt, ids, reply) for reply in replies}  # each only once
+    done = {reply: (np.empty((0, model.width), np.float32), np.empty(0)) for reply in tails}
+    todo = sorted((reply for reply, tail in tails.items() if tail), key=lambda reply: len(tails[reply]))
+    seen: list[torch.Tensor] = []
+
+    def keep(_module: torch.nn.Module, _inputs: object, output: object) -> None:
+        seen[:] = [hidden(output)]
+
+    with ExitStack() as stack, torch.inference_mode():
+        stack.enter_context(model.lock)
+        stack.callback(model.blocks[block].register_forward_hook(keep).remove)
+        known = DynamicCache(config=model.hf.config)
+        first = model.forward(
+            input_ids=torch.tensor([ids], device=model.device), past_key_values=known, use_cache=True, logits_to_keep=1
+        )
+        for start in range(0, len(todo), REPLIES):
+            part = todo[start : start + REPLIES]
+            batch, _ = padded([tails[reply] for reply in part])  # what stands right of a token does not act on it
+            cache = deepcopy(known)
+            cache.batch_repeat_interleave(len(part))
+            logits = model.forward(input_ids=batch.to(model.device), past_key_values=cache, use_cache=True)
+            before = torch.cat([first[:, -1:].expand(len(part), -1, -1), logits[:, :-1]], 1).float().log_softmax(-1)
+            chances = before.gather(2, batch.to(before.device)[:, :, None])[:, :, 0].double().cpu().numpy()
+            for i, reply in enumerate(part):
+                count = len(tails[reply])
+                states = _finite(model, block, seen[0][i, :count].float().cpu().numpy())
+                done[reply] = states, chances[i, :count]
+    return [done[reply] for reply in replies]
+
+
+def _behind(model: Model, prompt: str, ids: list[int], reply: str) -> list[int]:
+    """The tokens of a reply behind a prompt of tokens `ids`."""
+    whole = model.encode(prompt + reply)
+    own = whole[: len(ids)] == ids
+    tail = whole[len(ids) :] if own else model.tokenizer(reply, add_special_tokens=False)["input_ids"]
+    model.check_length([*ids, *tail], reply)
+    return tail
 
 
 def embeddings(model: Model, texts: Sequence[str]) -> Array:

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from . import lint
-from .files import cache_dir
+from .files import Log, cache_dir
 from .progress import progress
 
 if TYPE_CHECKING:
@@ -99,19 +96,13 @@ def _seed(seed: int, emotion: str, topic: str, copy: int, attempt: int) -> int:
 
 
 class _Log:
-    """Replies on disk, a line each by its seed, for one model, prompt and way of sampling; damaged lines count as missing."""
+    """Replies on disk, a row each by its seed, for one model, prompt and way of sampling."""
 
     def __init__(self, model: Model, prompt: str, temperature: float, max_new_tokens: int) -> None:
         self.model, self.prompt, self.temperature, self.limit = model, prompt, temperature, max_new_tokens
         key = f"{model.fingerprint}\t{prompt}\t{temperature}\t{max_new_tokens}"
         name = hashlib.sha256(key.encode()).hexdigest()[:24]
-        self.path: Path | None = None if model.steers else cache_dir() / "built" / f"{name}.jsonl"
-        self.known: dict[int, str] = {}
-        if self.path and self.path.is_file():
-            for line in self.path.read_text(encoding="utf-8", errors="replace").split("\n"):
-                with suppress(ValueError, KeyError, TypeError):
-                    row = json.loads(line)
-                    self.known[row["seed"]] = row["reply"]
+        self.log = Log(None if model.steers else cache_dir() / "built" / f"{name}.jsonl", "seed")
 
     def replies(self, todo: list[tuple[Key, int]], size: int) -> Iterator[tuple[Key, str]]:
         """The reply to each (emotion, topic, copy) and seed, known or new; prompts of one length make a batch."""
@@ -124,27 +115,14 @@ class _Log:
         for group in by_length.values():
             for start in range(0, len(group), size):
                 part = group[start : start + size]
-                new = [row for row in part if row[2] not in self.known]
+                new = [row for row in part if not isinstance(self.log.rows.get(row[2], {}).get("reply"), str)]
                 if new:
                     seeds = [seed for _, _, seed in new]
                     prompts = [ids for ids, _, _ in new]
                     found = generation.replies(self.model, prompts, self.limit, self.temperature, seeds, bar=False)
-                    self.known.update(zip(seeds, found, strict=True))
-                    self._write(new)
+                    self.log.add(
+                        {"seed": seed, "emotion": emotion, "topic": topic, "reply": reply}
+                        for (_, (emotion, topic, _), seed), reply in zip(new, found, strict=True)
+                    )
                 for _, key, seed in part:
-                    yield key, self.known[seed]
-
-    def _write(self, rows: list[tuple[list[int], Key, int]]) -> None:
-        if self.path is None:
-            return
-        lines = [
-            json.dumps({"seed": seed, "emotion": emotion, "topic": topic, "reply": self.known[seed]})
-            for _, (emotion, topic, _), seed in rows
-        ]
-        try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            with self.path.open("a", encoding="utf-8") as file:
-                file.write("\n" + "\n".join(lines) + "\n")  # a line that a kill cut off stays by itself
-        except OSError as error:
-            print(f"emokit: what was written can't be kept: {error}")
-            self.path = None
+                    yield key, self.log.rows[seed]["reply"]

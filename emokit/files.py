@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import shutil
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import platformdirs
 from safetensors import SafetensorError
@@ -93,6 +95,36 @@ def sweep(folder: Path) -> None:
             newest = max(path.stat().st_mtime for path in (partial, *partial.rglob("*")))
             if time.time() - newest > STALE:
                 _remove(partial)
+
+
+class Log:
+    """Rows on disk, a JSON object a line, found again by their `key`; damaged lines count as missing.
+
+    Without a path, and where nothing more can be written, the rows are in memory alone.
+    """
+
+    def __init__(self, path: Path | None, key: str) -> None:
+        self.path, self.key = path, key
+        self.rows: dict[Any, dict[str, Any]] = {}
+        if path and path.is_file():
+            for line in path.read_text(encoding="utf-8", errors="replace").split("\n"):
+                with suppress(ValueError, KeyError, TypeError):
+                    row = json.loads(line)
+                    self.rows[row[key]] = row
+
+    def add(self, rows: Iterable[dict[str, Any]]) -> None:
+        """Keep rows, at once on disk."""
+        new = list(rows)
+        self.rows.update((row[self.key], row) for row in new)
+        if self.path is None:
+            return
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            with self.path.open("a", encoding="utf-8") as file:
+                file.write("\n" + "\n".join(map(json.dumps, new)) + "\n")  # a line that a kill cut off stays by itself
+        except OSError as error:
+            print(f"emokit: what was found can't be kept: {error}")
+            self.path = None
 
 
 def path_of(value: str | os.PathLike[str]) -> Path:

@@ -15,6 +15,7 @@ import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import Normalize, to_hex
 from matplotlib.patches import Rectangle
+from matplotlib.ticker import FixedLocator, NullLocator
 
 Array = np.ndarray
 
@@ -380,6 +381,47 @@ def gain_against_null(labels: Sequence[str], observed: Array, null: Array, *, yl
         axis.set_xticks(range(len(labels)), labels)
         axis.set(ylabel=ylabel, title=title)
         axis.legend(loc="center left", bbox_to_anchor=(1, 0.5))
+    return figure
+
+
+def calibration(
+    panels: Sequence[Mapping[str, Any]], *, shaded: Sequence[tuple[float, float]], limit: float, title: str = ""
+) -> Figure:
+    """Effect and perplexity by strength, a column of two plots per panel, beside random directions and asking.
+
+    Each panel has a title, strength, reread, low, high, reread_random, reread_asked, ratio, ratio_random and ratio_asked
+    [strengths]; `shaded` are ranges of strength, `limit` the perplexity beyond which text is too odd.
+    """
+    names = {"": "steered", "_random": "random direction", "_asked": "asked in words"}
+    with _figure(9, 5.4, 2, len(panels), sharex=True, sharey="row", squeeze=False) as (figure, axes):
+        for panel, (effect, cost) in zip(panels, axes.T, strict=True):
+            strengths = panel["strength"]
+            for axis, what in ((effect, "reread"), (cost, "ratio")):
+                for low, high in shaded:
+                    reach = 0.02 if low == high else 0
+                    axis.axvspan(min(low, high) - reach, max(low, high) + reach, color="#cfe8d5", label="works")
+                for i, (end, name) in enumerate(names.items()):
+                    style = {"color": COLOURS[i], "linestyle": STYLES[i], "label": name}
+                    if end == "_asked":
+                        axis.axhline(panel[what + end][0], linewidth=1.8, **style)
+                    else:
+                        axis.plot(strengths, panel[what + end], marker=MARKERS[i], markersize=5, **style)
+                axis.axvline(0, color="black", linewidth=0.6)
+            effect.fill_between(strengths, panel["low"], panel["high"], color=COLOURS[0], alpha=0.2, linewidth=0)
+            effect.axhline(0, color="black", linewidth=0.6)
+            effect.set_title(panel["title"], fontsize=10)
+            cost.axhline(limit, color="black", linestyle=":", label=f"limit {limit:g}")
+            cost.set_yscale("log", base=2)
+            cost.yaxis.set(
+                major_locator=FixedLocator([0.5, 0.7, 1, limit, 2, 3, 4, 8, 16]), minor_locator=NullLocator()
+            )
+            cost.yaxis.set_major_formatter("{x:g}")
+            cost.set_xlabel("strength")
+        axes[0, 0].set_ylabel("change of the re-read score")
+        axes[1, 0].set_ylabel("perplexity, times unsteered")
+        handles = dict(zip(*axes[1, 0].get_legend_handles_labels()[::-1], strict=True))
+        figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=5)
+        figure.suptitle(title, fontsize=11, x=0.01, ha="left")
     return figure
 
 

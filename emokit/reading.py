@@ -46,7 +46,7 @@ def read(
     model.check_length(ids if text else [], content)
     ids, offsets = ids[:length], offsets[:length]
     readout = max((i for i, (start, end) in enumerate(offsets) if start < before_reply and end > start), default=0)
-    cosines = _cosines(activations.token_states(model, ids, [block], readout)[:, 0], vectors, block)
+    cosines = token_scores(activations.token_states(model, ids, [block], readout)[:, 0], vectors, block)
     groups, ends = _whole_tokens(offsets, text)
     starts = [0, *ends[:-1]]
     return Reading(
@@ -145,10 +145,10 @@ class Watch:
         """The hook of the block: score the pass's last token."""
         if threading.get_ident() == self._thread:
             states = hidden(output)[0, -1:].float().cpu().numpy()
-            self._scores.append(_cosines(states, self._vectors, self.block)[0])
+            self._scores.append(token_scores(states, self._vectors, self.block)[0])
 
 
-def _cosines(states: Array, vectors: EmotionVectors, block: int) -> Array:
+def token_scores(states: Array, vectors: EmotionVectors, block: int) -> Array:
     """Cosine of (states [tokens, width] - mean) with each direction at a block: [tokens, emotions]; 0 for no state."""
     states = states - vectors.mean[block]
     lengths = np.linalg.norm(states, axis=1, keepdims=True)

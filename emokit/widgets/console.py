@@ -10,6 +10,7 @@ from typing import Any
 import ipywidgets
 import numpy as np
 
+from ..calibration import Calibration
 from ..errors import EmokitError
 from ..models import Model
 from ..steering import Strengths, steer
@@ -17,14 +18,15 @@ from ..vectors import Direction, EmotionVectors
 from .worker import Latest
 
 COLUMNS = ("unsteered", "steered", "random direction")
-LIMIT = 0.5
+LIMIT = 0.5  # of a slider without a calibration: where `calibrate` finds replies odd on the default model
 
 
 class SteeringConsole(ipywidgets.VBox):
     """Sliders for the strength of some emotions, and replies with and without them, token by token.
 
     The third column, on demand, is the control: a random direction in the span of the emotions, of the same size as all
-    sliders together. Moving a slider begins anew; "stop" ends a run at the next token. Works from Python too:
+    sliders together. Moving a slider begins anew; "stop" ends a run at the next token. A slider ends at the working
+    strength of the best block, where a `calibration` is given that has one. Works from Python too:
 
     >>> board = emokit.widgets.SteeringConsole(model, vectors, emotions=["happy", "sad"])
     >>> board.set(happy=0.3)
@@ -41,11 +43,13 @@ class SteeringConsole(ipywidgets.VBox):
         emotions: Sequence[str] = ("happy", "calm", "sad", "angry"),
         max_new_tokens: int = 40,
         seed: int = 0,
+        calibration: Calibration | None = None,
     ) -> None:
         self._worker = Latest(self._run, self._show_error)  # first, for `close` is called on a half-made board too
         vectors.check(model)
         for emotion in emotions:
             vectors.index(emotion)
+        low, high = limits(vectors, calibration)
         self._model, self._vectors, self._seed = model, vectors, seed
         self.replies: dict[str, str] = dict.fromkeys(COLUMNS, "")
         self._unsteered: dict[tuple[str, int], str] = {}
@@ -53,7 +57,7 @@ class SteeringConsole(ipywidgets.VBox):
         self.prompt = ipywidgets.Textarea(prompt, description="prompt", layout=wide, continuous_update=False)
         self.sliders = {
             emotion: ipywidgets.FloatSlider(
-                0, min=-LIMIT, max=LIMIT, step=0.05, description=emotion, readout_format="+.2f", layout=wide
+                0, min=low, max=high, step=0.05, description=emotion, readout_format="+.2f", layout=wide
             )
             for emotion in emotions
         }
@@ -95,8 +99,9 @@ class SteeringConsole(ipywidgets.VBox):
         for emotion, strength in strengths.items():
             if emotion not in self.sliders:
                 raise EmokitError("no slider for this emotion", emotion, f"There are: {', '.join(self.sliders)}.")
-            if not -LIMIT <= strength <= LIMIT:
-                raise EmokitError("a strength beyond the slider", strength, f"Use -{LIMIT} to {LIMIT}.")
+            low, high = self.sliders[emotion].min, self.sliders[emotion].max
+            if not low <= strength <= high:
+                raise EmokitError("a strength beyond the slider", strength, f"Use {low:g} to {high:g}.")
         self._hold = True
         try:
             for emotion, strength in strengths.items():
@@ -184,3 +189,13 @@ class SteeringConsole(ipywidgets.VBox):
         picture = plots.text_columns(shown, title=f"{self.prompt.value}   [{heading}]")
         data["image/png"] = base64.b64encode(plots.png(picture)).decode()
         return bundle
+
+
+def limits(vectors: EmotionVectors, calibration: Calibration | None = None) -> tuple[float, float]:
+    """The ends of a slider: the working strengths at the best block, and 0.5 to a side on which there is none."""
+    if calibration is None:
+        return -LIMIT, LIMIT
+    if not isinstance(calibration, Calibration):
+        raise EmokitError("not a Calibration", calibration, "Give what emokit.calibrate(model, vectors) returns.")
+    block = vectors.best_block
+    return calibration.strength(block, down=True) or -LIMIT, calibration.strength(block) or LIMIT

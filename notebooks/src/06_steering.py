@@ -196,16 +196,52 @@ plots.line(
 # %% [markdown]
 # > **You should see** a curve that climbs. In the sweep, text falls apart at 0.8 and beyond: an effect there is the effect of a broken model. Note -0.4, too: less `happy` is not `sad`, but something else.
 #
-# ## By hand
+# ## The range that works
 #
-# Move the sliders. **Write down a guess first**: what will `sad` at +0.3 do to the reply, what at -0.3? Tick the box for the control: a random direction of the same size.
+# `calibrate` looks for the strengths that do something and break nothing. The reply is read again *by the unsteered model*: does its score for the emotion rise, further than under
+# random directions? And is it still a text that this model could have written: at most 1.5 times as odd as its own replies, and not one phrase over and over?
+# The strengths are chosen on three questions about the day; then come four prompts unlike them: a story, a letter, a list, advice.
 
 # %% tags=["nbval-ignore-output"]
+calibration = emokit.calibrate(
+    model, vectors, ["happy", "sad"], [vectors.best_block], [-0.2, 0.1, 0.2, 0.3, 0.5]
+)
+calibration
+
+# %% tags=["nbval-ignore-output"]
+columns = ["strength", "reread", "low", "high", "reread_random", "reread_asked", "ratio"]
+calibration.to_frame().query("set == 'reported'")[columns].round(2)
+
+# %%
+frame = calibration.to_frame().set_index(["set", "strength"])
+chosen = frame.loc["chosen"]
+print("KL on neutral prompts grows with the strength:", chosen.kl[0.5] > chosen.kl[0.1])
+print("asking moves the word further than 0.1 does:", bool(chosen.gain_asked[0.1] > chosen.gain[0.1]))
+rows = calibration.prompts()
+print("prompts and replies looked at:", rows.prompt.nunique(), len(rows))
+
+# %% [markdown]
+# > **You should see** blue above orange where a strength works, and often a wide band: replies differ. `asked in words` is the model told to "answer as somebody who is happy", without any steering.
+#
+# An average hides the replies that went the *other* way. Here they are, weak pushes first:
+
+# %% tags=["nbval-ignore-output"]
+against = rows[rows.other_way & rows.block.notna() & (rows.strength > 0)]
+columns = ["set", "emotion", "strength", "reread", "reply"]
+against[columns].sort_values("strength").round(2).head(6)
+
+# %% [markdown]
+# ## By hand
+#
+# Move the sliders. The sliders end at the strength that works, where the calibration has found one. **Write down a guess first**: what will `sad` do to the reply, what less than no `sad`? Tick the box for the control: a random direction of the same size.
+
+# %% tags=["nbval-ignore-output"]
+strength = calibration.strength() or 0.2  # where no strength works, a weak one
 board = emokit.widgets.SteeringConsole(
-    model, vectors, emotions=["happy", "calm", "sad", "angry"]
+    model, vectors, emotions=["happy", "calm", "sad", "angry"], calibration=calibration
 )
 board.control.value = True
-board.set(happy=0.3)
+board.set(happy=strength)
 board.wait()
 board
 
@@ -219,9 +255,9 @@ print(
     "at zero, steered and unsteered agree:",
     board.replies["steered"] == board.replies["unsteered"],
 )
-board.set(happy=0.3)
+board.set(happy=strength)
 board.wait()
-print("at 0.3 they differ:", board.replies["steered"] != board.replies["unsteered"])
+print("at that strength they differ:", board.replies["steered"] != board.replies["unsteered"])
 
 # %% [markdown]
 # ## What you showed
