@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from . import activations, generation
+from .curves import DRAWS
 from .errors import EmokitError, check_kinds, check_list, check_whole
 from .models import Model
 from .panels import PANELS, Panel
@@ -17,12 +18,10 @@ from .progress import progress
 from .remake import Remade
 from .stories import StorySet
 from .vectors import EmotionVectors
-from .verdict import ALPHA, DRAWS, DoseResult, Signs
+from .verdict import ALPHA, DoseResult, Signs
 
 if TYPE_CHECKING:
     import pandas as pd
-
-    from .plots import Figure
 
 __all__ = ["PANELS", "DoseResult", "Panel", "ShuffledLabels", "Signs", "null", "positions", "run", "two_thirds"]
 Array = np.ndarray

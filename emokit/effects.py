@@ -45,7 +45,8 @@ def spearman(curve: Array) -> tuple[float, float]:
 
 def doublings(values: Sequence[Any]) -> Array | None:
     """log2 of the values where they are positive numbers that rise by more than a factor of 8 in all; else None."""
-    numbers = [v for v in values if isinstance(v, Real) and not isinstance(v, bool) and math.isfinite(v) and v > 0]
+    numbers = [float(v) for v in values if isinstance(v, Real)]
+    numbers = [v for v in numbers if math.isfinite(v) and v > 0]
     rising = len(numbers) == len(values) and all(a < b for a, b in itertools.pairwise(numbers))
     if not rising or not numbers[-1] / numbers[0] > SPREAD:
         return None
@@ -59,6 +60,7 @@ def slope(curve: Array, at: Array | None = None) -> float:
     return float(x @ np.asarray(curve, float) / (x @ x))
 
 
+@cache
 def mixtures(count: int, seed: int, draws: int = DIRECTIONS) -> Array:
     """Weights of random directions in the span of the emotions: [draws, emotions], drawn as `vectors.random` does."""
     drawn = np.random.default_rng(seed).standard_normal((draws, count))
@@ -72,7 +74,7 @@ def random_scores(scores: Array, gram: Array, seed: int, draws: int = DIRECTIONS
     of scores, over its own length.
     """
     drawn = mixtures(len(gram), seed, draws)
-    lengths = np.sqrt(np.maximum(np.einsum("de,ef,df->d", drawn, gram, drawn), 1e-24))
+    lengths = np.sqrt(np.maximum(((drawn @ gram) * drawn).sum(1), 1e-24))
     return np.asarray(scores, float) @ (drawn / lengths[:, None]).T
 
 

@@ -13,7 +13,6 @@ from .stories import StorySet
 from .vectors import EmotionVectors
 
 Array = np.ndarray
-TRIES = 50  # draws of topics tried for each one used, before an emotion that most draws leave out is reported
 
 
 class Remade:
@@ -51,26 +50,22 @@ class Remade:
     def resampled(self, draws: int, seed: int) -> Iterator[tuple[Array, Array]]:
         """Directions of bootstrap draws of the topics, each with all its stories, `draws` times.
 
-        A draw without any story of an emotion is drawn again. Raises EmokitError where that is nearly every one.
+        Where every emotion has stories of every topic, all share a draw; else each emotion's own topics are drawn.
         """
         shape = self.topics.max() + 1, len(self.emotions)
         sums, counts = np.zeros((*shape, self.means.shape[1])), np.zeros(shape)
         np.add.at(sums, (self.topics, self.labels), self.means)
         np.add.at(counts, (self.topics, self.labels), 1)
-        rng, tried = np.random.default_rng(seed), 0
-        every = np.arange(len(self.emotions))
+        rng, every = np.random.default_rng(seed), np.arange(len(self.emotions))
         for _ in range(draws):
-            while not (of := (weights := self._draw(rng)) @ counts).all():
-                tried += 1
-                if tried > TRIES * draws:
-                    raise EmokitError(
-                        "too few topics to draw them anew: an emotion is nearly always left out",
-                        shape[0],
-                        "Leave `stories` out, or give every emotion stories of more topics.",
-                    )
-            yield selection.directions(np.tensordot(weights, sums, 1) / of[:, None], every, self.neutral)
+            if counts.all():
+                weights = np.repeat(_times(rng, np.arange(shape[0]), shape[0])[:, None], shape[1], axis=1)
+            else:
+                weights = np.stack([_times(rng, np.flatnonzero(c), shape[0]) for c in counts.T], axis=1)
+            means = np.einsum("te,tew->ew", weights, sums) / (weights * counts).sum(0)[:, None]
+            yield selection.directions(means, every, self.neutral)
 
-    def _draw(self, rng: np.random.Generator) -> Array:
-        """How often each topic was drawn, of as many draws as there are topics."""
-        count = self.topics.max() + 1
-        return np.bincount(rng.integers(0, count, count), minlength=count).astype(float)
+
+def _times(rng: np.random.Generator, topics: Array, count: int) -> Array:
+    """How often each of `count` topics comes up when as many as `topics` are drawn from them: float [count]."""
+    return np.bincount(rng.choice(topics, len(topics)), minlength=count).astype(float)
