@@ -153,7 +153,8 @@ class DoseResult(DoseCurves):
         kinds = [kind for kind in NAMES if self._kinds(panel, kind)]
         shown = [self._shown(panel, kind, NAMES[kind], emotions) | {"band": self._band(panel, kind)} for kind in kinds]
         leading = next(iter(panel.expect), None)
-        found = [f"{self._change(panel, k, leading):+.3f} {k}" for k in kinds] if leading else []
+        told = {"panel": "in numbers", "ladder": "in words", "twin": "on the twin"}
+        found = [f"{self._change(panel, k, leading):+.3f} {told[k]}" for k in kinds] if leading else []
         title = f"{panel.title}: {leading} {', '.join(found)}" if leading else panel.title
         return plots.dose_panels(shown, title=f"{title} (block {self.block}{self._where()})")
 
@@ -187,8 +188,8 @@ class DoseResult(DoseCurves):
         curves = {name: values.to_numpy() for name, values in curves.items() if values.notna().all()}
         at = ", ".join(f"{values[self.block]:+.1f} {name}" for name, values in curves.items())
         return plots.by_block(
-            curves, chosen=self.block, ylabel="mean effect (sd)", level=(0, "none"),
-            title=f"Effect in the expected direction, sd of random directions: {at}",
+            curves, chosen=self.block, ylabel="mean effect as expected (sd)", level=(0, "no effect"),
+            title=f"Mean effect at block {self.block}{self._where()}: {at}",
         )  # fmt: skip
 
     def _where(self) -> str:
