@@ -47,7 +47,8 @@ def run(
     """Score every sentence of the panels at the readout, with ladders, twins, paraphrases, nulls and the verdict.
 
     `block` is two thirds of depth unless given; all blocks are kept beside it. `stories`, those the vectors were made from,
-    give intervals: the directions are made again from 1,000 draws of their topics. `position` "prompt" scores the mean
+    give intervals: the directions are made again from 1,000 draws of their topics (of fewer different ones, so that they are
+    noisier and the intervals lie a little towards 0). `position` "prompt" scores the mean
     residual over the tokens of the message instead, "reply" that over the first 20 tokens of the greedy reply.
     Raises EmokitError for an emotion the vectors don't have, and for a value that gets lost on its way to the model.
 
