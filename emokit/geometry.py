@@ -199,13 +199,11 @@ def by_block(vectors: EmotionVectors, *, seed: int = 0) -> AgreementByBlock:
     count = _enough(vectors)
     centred = vectors.directions - vectors.directions.mean(1, keepdims=True)
     coordinates = np.stack([rows @ selection.components(rows, count).T for rows in centred])
-    found = [
-        tuple(agreements(name, coordinates, values, seed))
-        for name, values in (("valence", valence(vectors.emotions)), ("arousal", arousal(vectors.emotions)))
-    ]
-    if not any(found):
+    pleasant = tuple(agreements("valence", coordinates, valence(vectors.emotions), seed))
+    stirred = tuple(agreements("arousal", coordinates, arousal(vectors.emotions), seed))
+    if not pleasant and not stirred:
         raise EmokitError("too few rated emotions", vectors.emotions, "Extract at least five that the ratings have.")
-    return AgreementByBlock(*found, vectors.best_block)
+    return AgreementByBlock(pleasant, stirred, vectors.best_block)
 
 
 def _enough(vectors: EmotionVectors) -> int:
