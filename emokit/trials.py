@@ -100,7 +100,7 @@ class Bench:
     ) -> None:
         self.model, self.vectors, self.emotions = model, vectors, list(emotions)
         self.limit, self.temperature = limit, temperature
-        keys = [*emotions, *controls]
+        keys: list[str | Direction] = [*emotions, *controls]
         self.pushes: list[Push] = [(key, strength) for key in keys for strength in strengths]
         self.seeds = [seed + i for i in range(len(keys))]  # a key has its own, at all strengths and without a push
         self.seed_of = [s for s in self.seeds for _ in strengths]
