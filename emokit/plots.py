@@ -591,7 +591,7 @@ def share_table(
             axis.text(
                 column,
                 row,
-                f"{round(100 * values[row, column]) + 0:.0f} %",
+                f"{round(100 * float(values[row, column]))} %",
                 ha="center",
                 va="center",
                 fontsize=8,
