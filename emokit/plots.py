@@ -665,7 +665,7 @@ def share_table(
             axis.text(
                 column,
                 row,
-                f"{100 * float(values[row, column]):.0f} %".replace("-0 %", "0 %"),
+                f"{round(100 * float(values[row, column]))} %",
                 ha="center",
                 va="center",
                 fontsize=8,

@@ -32,10 +32,19 @@ def test_rho_is_spearmans_over_the_pairs():
     cosines = [(v.at() @ v.at().T)[pairs] for v in (one, other)]
     assert got.rho == pytest.approx(spearmanr(*cosines).statistic)
     assert got.interval[0] <= got.rho <= got.interval[1]
-    np.testing.assert_allclose(
-        got.to_frame().one - got.to_frame().other, np.array(got.to_frame().one - got.to_frame().other)
-    )
-    assert len(got.to_frame()) == 66
+    off = np.abs(got.to_frame().one - got.to_frame().other)
+    assert list(off) == sorted(off, reverse=True)
+    assert len(off) == 66
+
+
+def test_an_emotion_drawn_twice_counts_twice_and_never_with_itself():
+    x, y = (similarity._ranked((v.at() @ v.at().T)[None])[0] for v in (with_valence(2.0), with_valence(2.0, seed=1)))
+    drawn = np.array([[1.0] * 12, [2, 0, 1, 3, 1, 1, 0, 1, 0, 1, 1, 1]])
+    got = similarity._resampled(x, y, drawn)
+    assert got[0] == pytest.approx((x * y).sum(), abs=1e-6)
+    again = np.repeat(np.arange(12), drawn[1].astype(int))
+    apart = again[:, None] != again
+    assert got[1] == pytest.approx(np.corrcoef(x[again][:, again][apart], y[again][:, again][apart])[0, 1])
 
 
 def test_a_turned_space_is_the_same_and_widths_may_differ():
