@@ -6,7 +6,7 @@ from scipy.stats import spearmanr
 from test_geometry import WORDS, made, with_valence
 
 import emokit
-from emokit import geometry
+from emokit import geometry, similarity
 
 
 def blocks(*each):
