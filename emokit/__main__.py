@@ -78,14 +78,8 @@ def _run(chosen: argparse.Namespace, command: list[str]) -> int:
         seconds = time.perf_counter() - begun
         print(result)
         names: tuple[str, ...] = (
-            "accuracy",
-            "best_block",
-            "components",
-            "embeddings",
-            "null",
-            "chance",
-            "interval",
-            "p",
+            *("accuracy", "best_block", "components", "interval", "embeddings", "words", "null", "chance", "p"),
+            *("passes", "verdict", "anisotropy"),
         )
         figures = {"validation": result.plot}
     else:

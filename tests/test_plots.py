@@ -46,6 +46,16 @@ FIGURES = {
         np.array([0.2, 0.6, 0.5]), chance=0.1, best=1, baseline=0.3, null=(0.05, 0.15), title="t"
     ),
     "dose_panels": lambda: plots.dose_panels([panel(), panel("b"), panel("c"), panel("d")], title="t"),
+    "calibration": lambda: plots.calibration(
+        [
+            {"title": "chosen", "strength": [-0.2, 0, 0.2]}
+            | {k + e: [0.5, 1.0, 1.2] for k in ("reread", "ratio") for e in ("", "_random", "_asked")}
+            | {"low": [0.4] * 3, "high": [1.3] * 3}
+        ],
+        shaded=[(-0.2, 0.1)],
+        limit=1.5,
+        title="t",
+    ),  # fmt: skip
     "dose_effects": lambda: plots.dose_effects(
         ["dose: afraid ↑", "$X$: calm ↓"],
         {
