@@ -55,7 +55,7 @@ FIGURES = {
         shaded=[(-0.2, 0.1)],
         limit=1.5,
         title="t",
-    ),  # fmt: skip
+    ),
     "dose_effects": lambda: plots.dose_effects(
         ["dose: afraid ↑", "$X$: calm ↓"],
         {
