@@ -54,7 +54,7 @@ def readings(
     ids, offsets = ids[:length], offsets[:length]
     readout = max((i for i, (start, end) in enumerate(offsets) if start < before_reply and end > start), default=0)
     cosines = activations.token_states(
-        model, ids, chosen, readout, lambda block, states: cosine_scores(states, vectors, block)
+        model, ids, chosen, readout, lambda block, states: token_scores(states, vectors, block)
     )
     groups, ends = _whole_tokens(offsets, text)
     starts = [0, *ends[:-1]]
@@ -150,7 +150,7 @@ class Watch:
         """The hook of the block: score the pass's last token."""
         if threading.get_ident() == self._thread:
             states = hidden(output)[0, -1:].float().cpu().numpy()
-            self._scores.append(cosine_scores(states, self._vectors, self.block)[0])
+            self._scores.append(token_scores(states, self._vectors, self.block)[0])
 
 
 class Spelling:
@@ -175,7 +175,7 @@ class Spelling:
         self._whole = text if self._ended else self._whole
 
 
-def cosine_scores(states: Array, vectors: EmotionVectors, block: int) -> Array:
+def token_scores(states: Array, vectors: EmotionVectors, block: int) -> Array:
     """Cosine of (states [tokens, width] - mean) with each direction at a block: [tokens, emotions]; 0 for no state."""
     states = states - vectors.mean[block]
     lengths = np.linalg.norm(states, axis=1, keepdims=True)

@@ -2,7 +2,8 @@
 
 from .board import Board
 from .console import SteeringConsole
+from .monitor import LiveMonitor
 from .reader import TokenReader
 from .worker import Latest
 
-__all__ = ["Board", "Latest", "SteeringConsole", "TokenReader"]
+__all__ = ["Board", "Latest", "LiveMonitor", "SteeringConsole", "TokenReader"]

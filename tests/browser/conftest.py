@@ -125,8 +125,8 @@ class Notebook:
         self.page, self.errors = page, []
         page.on("console", lambda m: self.errors.append(f"{m.text} ({m.location['url']})") if m.type == "error" else None)
         page.on("pageerror", lambda error: self.errors.append(str(error)))
-        page.set_default_timeout(60_000)
-        page.goto(url)
+        page.set_default_timeout(180_000)  # a machine may be busy
+        page.goto(url, wait_until="commit")
         page.wait_for_function("window.jupyterapp?.shell?.currentWidget?.sessionContext?.session?.kernel?.status === 'idle'")
 
     def command(self, name: str, **arguments: object) -> None:

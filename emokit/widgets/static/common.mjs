@@ -143,9 +143,9 @@ export function button(text, click, attributes = {}) {
 /** Tokens as coloured text, one stop for the Tab key; arrows, the mouse and touch choose one, whose numbers are told.
  *
  * `show({tokens, row, emotions, emotion, readout})`: `row(i)` gives the scores of token i, or null if it has none yet;
- * `emotion` is the place of the one that colours, or -1 for the three highest at each token.
+ * `emotion` is the place of the one that colours, or -1 for the `each` highest at each token.
  */
-export function tokenList(label, { chosen = () => {} } = {}) {
+export function tokenList(label, { chosen = () => {}, each = 3 } = {}) {
   const list = element("div", { class: "emokit-tokens", role: "listbox", tabindex: "0", "aria-label": label });
   const numbers = element("p", { class: "emokit-numbers", "aria-live": "polite" });
   const idle = "Point at a token, or move with the arrow keys, for its numbers.";
@@ -175,7 +175,7 @@ export function tokenList(label, { chosen = () => {} } = {}) {
   };
   const paint = (span, i) => {
     const row = data.row(i);
-    const best = row && data.emotion < 0 ? largest(row, 3) : [];
+    const best = row && data.emotion < 0 ? largest(row, each) : [];
     const score = row ? row[data.emotion < 0 ? best[0] : data.emotion] : 0;
     const state = `${data.tokens[i]}|${row ? score : ""}|${best.map((e) => `${e}${row[e]}`)}|${i === data.readout}`;
     if (span.state === state) return;

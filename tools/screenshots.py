@@ -1,0 +1,62 @@
+"""Pictures of the boards in JupyterLab's light and dark themes, for docs/img. Needs Chromium; uses the tests' own JupyterLab.
+
+python tools/screenshots.py [board ...]
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[1]
+sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "browser")]
+READY = "(() => { const b = document.querySelector('.emokit-board'); return b && !b.classList.contains('emokit-busy') && %s })()"
+BOARDS: dict[str, tuple[str, str]] = {  # the cell, and what is there once it is ready
+    "token_reader": (
+        'text = "My dog did not come home last night. I looked everywhere. This morning she stood at the door, wet and wagging!"\n'
+        "board = emokit.widgets.TokenReader(model, vectors, text, emotion='sad')\nboard",
+        "document.querySelector('.emokit-token')",
+    ),
+}
+
+
+def act(name: str, page: Any) -> None:
+    """Bring a board into the state to be shown."""
+    if name == "token_reader":
+        page.get_by_role("listbox").focus()
+        for _ in range(6):
+            page.keyboard.press("ArrowRight")
+
+
+def main(names: list[str]) -> None:
+    import conftest
+    from playwright.sync_api import sync_playwright
+
+    with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
+        lab = conftest.Lab(Path(folder))
+        browser = playwright.chromium.launch(executable_path=conftest.CHROMIUM, args=[f"--{f}" for f in conftest.QUIET.split()])
+        try:
+            for name in names or list(BOARDS):
+                page = browser.new_page(viewport={"width": 1100, "height": 1700})
+                cell, ready = BOARDS[name]
+                book = conftest.Notebook(page, lab.write(name, [conftest.REAL.format(root=str(ROOT)), cell]))
+                book.command("application:toggle-left-area")
+                book.run_all()
+                page.wait_for_function(READY % ready, timeout=300_000)
+                for theme in ("Dark", "Light"):
+                    book.theme(theme)
+                    act(name, page)
+                    page.wait_for_timeout(800)  # for the theme's style sheet
+                    path = ROOT / "docs" / "img" / f"{name}_{theme.lower()}.png"
+                    page.locator(".emokit-board").first.screenshot(path=str(path))
+                    print(path.relative_to(ROOT), path.stat().st_size // 1024, "kB", book.errors)
+                page.close()
+        finally:
+            browser.close()
+            lab.close()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
