@@ -204,7 +204,7 @@ plots.line(
 board = emokit.widgets.SteeringConsole(
     model, vectors, emotions=["happy", "calm", "sad", "angry"]
 )
-board.control.value = True
+board.control = True
 board.set(happy=0.3)
 board.wait()
 board

@@ -18,6 +18,7 @@ import pytest
 TESTS = Path(__file__).parents[1]
 QUIET = "headless no-sandbox disable-gpu disable-quic disable-background-networking disable-component-update disable-sync"
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+IDLE = "window.jupyterapp?.shell?.currentWidget?.sessionContext?.session?.kernel?.status === 'idle'"
 TINY = """\
 import sys
 sys.path[:0] = [{root!r}, {tests!r}]
@@ -34,7 +35,7 @@ import sys
 sys.path[:0] = [{root!r}]
 import emokit
 model = emokit.load_model(emokit.fetch.NAME)
-vectors = emokit.extract(model, emokit.load_stories())
+vectors = emokit.EmotionVectors.load({vectors!r}, model)
 """
 
 
@@ -127,7 +128,7 @@ class Notebook:
         page.on("pageerror", lambda error: self.errors.append(str(error)))
         page.set_default_timeout(180_000)  # a machine may be busy
         page.goto(url, wait_until="commit")
-        page.wait_for_function("window.jupyterapp?.shell?.currentWidget?.sessionContext?.session?.kernel?.status === 'idle'")
+        page.wait_for_function(IDLE)
 
     def command(self, name: str, **arguments: object) -> None:
         """Run a command of JupyterLab, without waiting for its end."""
@@ -135,6 +136,11 @@ class Notebook:
 
     def run_all(self) -> None:
         self.command("notebook:run-all-cells")
+
+    def restart(self) -> None:
+        """Restart the kernel, with all that it knew gone."""
+        self.page.evaluate("window.jupyterapp.shell.currentWidget.sessionContext.session.kernel.restart()")
+        self.page.wait_for_function(IDLE)
 
     def theme(self, name: str) -> None:
         self.command("apputils:change-theme", theme=f"JupyterLab {name}")
@@ -149,11 +155,11 @@ class Notebook:
 
 @pytest.fixture
 def notebook(lab, browser, request):
-    """Open a notebook that sets up a model and then has the given cells; `real=True` takes SmolLM2."""
+    """Open a notebook that sets up a model and then has the given cells; `real=` vectors' file takes SmolLM2."""
     pages = []
 
-    def open_notebook(*cells: str, real: bool = False) -> Notebook:
-        setup = (REAL if real else TINY).format(root=str(TESTS.parent), tests=str(TESTS))
+    def open_notebook(*cells: str, real: str = "") -> Notebook:
+        setup = (REAL if real else TINY).format(root=str(TESTS.parent), tests=str(TESTS), vectors=real)
         page = browser.new_page()
         pages.append(page)
         return Notebook(page, lab.write(f"{request.node.name}".replace("[", "_").replace("]", ""), [setup, *cells]))

@@ -302,10 +302,14 @@ export function board(name, build) {
       el.append(...build(ui), status, error);
       ui.say = (text) => (status.textContent = text);
       ui.on("status", () => ui.say(ui.get("status")));
-      ui.on("error", () => {
-        error.textContent = ui.get("error") && `This did not work: ${ui.get("error")}`;
+      const wrong = () => {
+        const gone = el.closest(".jupyter-widgets-disconnected"); // ipywidgets' mark of a view without a kernel
+        el.classList.toggle("emokit-gone", Boolean(gone));
+        error.textContent = gone ? "The kernel of this board has ended. Run its cell again." : ui.get("error") && `This did not work: ${ui.get("error")}`;
         error.hidden = !error.textContent;
-      });
+      };
+      ui.on("error", wrong);
+      listen("comm_live_update", wrong);
       ui.on("busy", () => el.classList.toggle("emokit-busy", ui.get("busy")));
       return () => ends.forEach((end) => end());
     },
