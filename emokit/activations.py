@@ -75,15 +75,22 @@ def span_means(
     return np.stack(pooled) if pooled else np.empty((0, model.n_blocks, model.width), np.float32)
 
 
-def token_states(model: Model, ids: Sequence[int], blocks: Sequence[int], readout: int | None = None) -> Array:
+def token_states(
+    model: Model,
+    ids: Sequence[int],
+    blocks: Sequence[int],
+    readout: int | None = None,
+    pool: Callable[[int, Array], Array] = lambda block, states: states,
+) -> Array:
     """Residual stream of every token of one text at some blocks: float32 [tokens, blocks, width].
 
-    `readout` is the last prompt token's index (the last token's, unless given), for `steer(positions=)`.
+    `readout` is the last prompt token's index (the last token's, unless given), for `steer(positions=)`; `pool(block,
+    states [tokens, width])` makes each block's states smaller at once.
     """
     found: dict[int, Array] = {}
 
     def keep(block: int, states: torch.Tensor) -> None:
-        found[block] = _finite(model, block, states[0].float().cpu().numpy())
+        found[block] = pool(block, _finite(model, block, states[0].float().cpu().numpy()))
 
     batch = torch.tensor([list(ids)], device=model.device)
     with model.lock, model.replying(len(ids) - 1 if readout is None else readout):

@@ -36,9 +36,16 @@ def read(
 
     >>> emokit.read(model, vectors, "The phone rang at 3 a.m.")
     """
+    return readings(model, vectors, content, [block])[0]
+
+
+def readings(
+    model: Model, vectors: EmotionVectors, content: str | Sequence[Message], blocks: Sequence[int | None] | None = None
+) -> list[Reading]:
+    """As `read`, at several blocks in one forward pass, at all of them unless given: a `Reading` for each."""
     check_kinds((model, Model), (vectors, EmotionVectors))
     vectors.check(model)
-    block = vectors.block(block)
+    chosen = [vectors.block(b) for b in (vectors.blocks if blocks is None else blocks)]
     text, before_reply = (content, len(content)) if isinstance(content, str) else _chat(model, content)
     length = len(model.encode(text))  # without an EOS that the tokenizer adds
     encoded = model.tokenizer(text, add_special_tokens=model.adds_special(text), return_offsets_mapping=True)
@@ -46,17 +53,23 @@ def read(
     model.check_length(ids if text else [], content)
     ids, offsets = ids[:length], offsets[:length]
     readout = max((i for i, (start, end) in enumerate(offsets) if start < before_reply and end > start), default=0)
-    cosines = token_scores(activations.token_states(model, ids, [block], readout)[:, 0], vectors, block)
+    cosines = activations.token_states(
+        model, ids, chosen, readout, lambda block, states: token_scores(states, vectors, block)
+    )
     groups, ends = _whole_tokens(offsets, text)
     starts = [0, *ends[:-1]]
-    return Reading(
-        text=text,
-        tokens=tuple(text[a:b] for a, b in zip(starts, ends, strict=True)),
-        emotions=vectors.emotions,
-        scores=np.stack([cosines[group].mean(0) for group in groups]).astype(np.float32),
-        readout=max((i for i, start in enumerate(starts) if start < before_reply), default=0),
-        block=block,
-    )
+    scores = np.stack([cosines[group].mean(0) for group in groups]).astype(np.float32)
+    return [
+        Reading(
+            text=text,
+            tokens=tuple(text[a:b] for a, b in zip(starts, ends, strict=True)),
+            emotions=vectors.emotions,
+            scores=scores[:, i],
+            readout=max((i for i, start in enumerate(starts) if start < before_reply), default=0),
+            block=block,
+        )
+        for i, block in enumerate(chosen)
+    ]
 
 
 @contextmanager
@@ -95,6 +108,7 @@ class Watch:
         self._model, self._vectors, self._thread = model, vectors, threading.get_ident()
         self._ids: list[int] = []
         self._scores: list[Array] = []
+        self._spelling = Spelling(model)
 
     @property
     def reading(self) -> Reading:
@@ -112,21 +126,12 @@ class Watch:
         )
 
     def _pieces(self) -> tuple[list[list[int]], list[str]]:
-        """The tokens in groups that end with a whole character, and each group's text."""
-        decode = self._model.tokenizer.decode
-        groups: list[list[int]] = [[0]]
-        pieces, shown, last = [decode(self._ids[:1])], "", len(self._scores)
-        fresh = True
-        for i in range(1, last):
-            text = decode(self._ids[1 : i + 1], clean_up_tokenization_spaces=False)
-            if fresh:
-                groups.append([])
-                pieces.append("")
-            groups[-1].append(i)
-            pieces[-1] = text[len(shown) :]
-            fresh = not text.endswith("\ufffd")
-            shown = text if fresh else shown
-        return groups, pieces
+        """The tokens in groups that end with a whole character, and each group's text; the readout is its own."""
+        spelt = self._spelling
+        for token in self._ids[1 + len(spelt.ids) : len(self._scores)]:
+            spelt.add(token)
+        groups = [[0], *([i + 1 for i in group] for group in spelt.groups)]
+        return groups, [self._model.tokenizer.decode(self._ids[:1]), *spelt.pieces]
 
     def tokens_in(self, _module: torch.nn.Module, inputs: Any, _output: Any) -> None:
         """The hook of the input embeddings: note the tokens of a pass; more than one at once begin anew."""
@@ -138,7 +143,7 @@ class Watch:
                 "a watch follows one text, not a batch of", len(ids), "Leave the `with watch(...)` first."
             )
         if ids.shape[1] > 1 or not self._ids:
-            self._ids, self._scores = [], []
+            self._ids, self._scores, self._spelling = [], [], Spelling(self._model)
         self._ids.append(int(ids[0, -1]))
 
     def states_out(self, _module: torch.nn.Module, _inputs: Any, output: Any) -> None:
@@ -146,6 +151,28 @@ class Watch:
         if threading.get_ident() == self._thread:
             states = hidden(output)[0, -1:].float().cpu().numpy()
             self._scores.append(token_scores(states, self._vectors, self.block)[0])
+
+
+class Spelling:
+    """A reply's tokens as they come, in `groups` (of indices) that end with a whole character; `pieces` has their text."""
+
+    def __init__(self, model: Model) -> None:
+        self.ids: list[int] = []
+        self.groups: list[list[int]] = []
+        self.pieces: list[str] = []
+        self._decode, self._whole, self._ended = model.tokenizer.decode, "", True
+
+    def add(self, token: int) -> None:
+        """Take in the next token: it begins a group, or goes on with one whose character is not whole yet."""
+        if self._ended:
+            self.groups.append([])
+            self.pieces.append("")
+        self.groups[-1].append(len(self.ids))
+        self.ids.append(token)
+        text = self._decode(self.ids, clean_up_tokenization_spaces=False)
+        self.pieces[-1] = text[len(self._whole) :]
+        self._ended = not text.endswith("\ufffd")
+        self._whole = text if self._ended else self._whole
 
 
 def token_scores(states: Array, vectors: EmotionVectors, block: int) -> Array:

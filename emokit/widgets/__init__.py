@@ -1,6 +1,9 @@
 """The boards: parts of a notebook to explore by hand. One worker owns the model; state lives in traits."""
 
+from .board import Board
 from .console import SteeringConsole
+from .monitor import LiveMonitor
+from .reader import TokenReader
 from .worker import Latest
 
-__all__ = ["Latest", "SteeringConsole"]
+__all__ = ["Board", "Latest", "LiveMonitor", "SteeringConsole", "TokenReader"]

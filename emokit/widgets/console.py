@@ -1,38 +1,59 @@
-"""SteeringConsole: sliders for emotions, and the steered reply streaming beside the unsteered one."""
+"""SteeringConsole: sliders for emotions, and steered and unsteered replies streaming side by side."""
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Sequence
-from html import escape
-from typing import Any
+from contextlib import closing
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
 
-import ipywidgets
 import numpy as np
+import traitlets
 
-from ..calibration import Calibration
-from ..errors import EmokitError
-from ..models import Model
-from ..steering import Strengths, steer
-from ..vectors import Direction, EmotionVectors
-from .worker import Latest
+from ..errors import EmokitError, check_kinds, check_number
+from ..models import Message, Model
+from ..vectors import EmotionVectors
+from .board import Board, front
+from .branches import Branch, Strengths, grow
+from .reader import packed
 
-COLUMNS = ("unsteered", "steered", "random direction")
-LIMIT = 0.5  # of a slider without a calibration: where `calibrate` finds replies odd on the default model
+if TYPE_CHECKING:
+    from ..plots import Figure
+
+COLUMNS = ("unsteered", "steered", "random direction", "just prompting")
+LIMIT = 0.5  # of a slider without a calibration
+KEPT = 50  # runs in the history
 
 
-class SteeringConsole(ipywidgets.VBox):
-    """Sliders for the strength of some emotions, and replies with and without them, token by token.
+class SteeringConsole(Board):
+    """Sliders for the strength of some emotions, and replies with and without them, token by token as one batch.
 
-    The third column, on demand, is the control: a random direction in the span of the emotions, of the same size as all
-    sliders together. Moving a slider begins anew; "stop" ends a run at the next token. A slider ends at the working
-    strength of the best block, where a `calibration` is given that has one. Works from Python too:
+    Two more columns on demand: `control`, a random direction in the span of the emotions, of the same size as all sliders
+    together; and `asked`, the unsteered model just told to answer so. A setting changed begins anew; "stop" ends a run at
+    the next token. Sliders end at the `calibration`'s working strength of the block, where it has one. From Python:
 
     >>> board = emokit.widgets.SteeringConsole(model, vectors, emotions=["happy", "sad"])
     >>> board.set(happy=0.3)
     >>> board.wait()
     >>> board.replies["steered"]
     """
+
+    _esm = front("steering_console")
+    prompt = traitlets.Unicode().tag(sync=True, runs=True)
+    system = traitlets.Unicode().tag(sync=True, runs=True)
+    strengths = traitlets.Dict().tag(sync=True, runs=True)  # emotion: what its slider says
+    block = traitlets.Int().tag(sync=True, runs=True)
+    max_new_tokens = traitlets.Int(min=1, max=1000).tag(sync=True, runs=True)
+    temperature = traitlets.Float(min=0, max=10).tag(sync=True, runs=True)
+    seed = traitlets.Int(min=0).tag(sync=True, runs=True)
+    control = traitlets.Bool().tag(sync=True, runs=True)
+    asked = traitlets.Bool().tag(sync=True, runs=True)
+    colour = traitlets.Unicode().tag(sync=True)  # the emotion that colours the replies
+    swept = traitlets.Unicode().tag(sync=True)  # the emotion of a sweep
+    limits = traitlets.List().tag(sync=True)  # the sliders' two ends at the block
+    history = traitlets.List().tag(sync=True)  # complete runs, the newest last
 
     def __init__(
         self,
@@ -43,159 +64,223 @@ class SteeringConsole(ipywidgets.VBox):
         emotions: Sequence[str] = ("happy", "calm", "sad", "angry"),
         max_new_tokens: int = 40,
         seed: int = 0,
-        calibration: Calibration | None = None,
+        block: int | None = None,
+        calibration: Any = None,
     ) -> None:
-        self._worker = Latest(self._run, self._show_error)  # first, for `close` is called on a half-made board too
+        check_kinds((model, Model), (vectors, EmotionVectors))
         vectors.check(model)
         for emotion in emotions:
             vectors.index(emotion)
-        low, high = limits(vectors, calibration)
-        self._model, self._vectors, self._seed = model, vectors, seed
+        if not emotions:
+            raise EmokitError("no emotion to steer", emotions, 'Name at least one: ["happy"].')
+        if calibration is not None and not hasattr(calibration, "strength"):
+            raise EmokitError("not a Calibration", calibration, "Give what emokit.calibrate(model, vectors) returns.")
+        self._model: Model = model
+        self._vectors, self._calibration = vectors, calibration
+        self._plain: tuple[Any, dict[str, Any]] = (None, {})  # the last complete unsteered reply, and of what
         self.replies: dict[str, str] = dict.fromkeys(COLUMNS, "")
-        self._unsteered: dict[tuple[str, int], str] = {}
-        wide = ipywidgets.Layout(width="100%")
-        self.prompt = ipywidgets.Textarea(prompt, description="prompt", layout=wide, continuous_update=False)
-        self.sliders = {
-            emotion: ipywidgets.FloatSlider(
-                0, min=low, max=high, step=0.05, description=emotion, readout_format="+.2f", layout=wide
-            )
-            for emotion in emotions
-        }
-        self.tokens = ipywidgets.BoundedIntText(max_new_tokens, min=1, max=1000, description="tokens")
-        self.control = ipywidgets.Checkbox(False, description="control: random direction", indent=False)
-        self.button = ipywidgets.Button(description="run", button_style="primary", tooltip="Generate both replies")
-        self.stopper = ipywidgets.Button(description="stop", tooltip="Stop at the next token")
-        self.status = ipywidgets.HTML("Move a slider or press run.")
-        self._columns = {
-            name: ipywidgets.HTML(layout=ipywidgets.Layout(width="33%", padding="0 8px")) for name in COLUMNS
-        }
+        start = vectors.block(block)
         super().__init__(
-            [
-                self.prompt,
-                *self.sliders.values(),
-                ipywidgets.HBox([self.button, self.stopper, self.tokens, self.control]),
-                self.status,
-                ipywidgets.HBox(list(self._columns.values())),
-            ]
+            model,
+            vectors,
+            about={"sliders": list(emotions)},
+            prompt=prompt,
+            strengths=dict.fromkeys(emotions, 0.0),
+            block=start,
+            limits=self._limits(start),
+            max_new_tokens=max_new_tokens,
+            seed=seed,
+            colour=emotions[0],
+            swept=emotions[0],
+            status="Move a slider or press run.",
         )
-        self.add_class("emokit-console")
-        for part in (self.prompt, *self.sliders.values(), self.tokens, self.control):
-            part.observe(self._changed, names="value")
-        self.button.on_click(self._changed)
-        self.stopper.on_click(lambda _: self._worker.stop())
-        for name in COLUMNS:
-            self._show(name, "")
+        self.actions |= {"sweep": self.sweep, "json": self._send_json, "markdown": self._send_markdown}
+        self.observe(self._new_block, names="block")
 
-    def __repr__(self, **_: Any) -> str:
+    def __repr__(self) -> str:
         return f"SteeringConsole({', '.join(f'{e}={s:+.2f}' for e, s in self.strengths.items())})"
 
-    @property
-    def strengths(self) -> dict[str, float]:
-        """The strength of each emotion as the sliders stand."""
-        return {emotion: round(slider.value, 6) for emotion, slider in self.sliders.items()}
+    # from Python
 
-    def set(self, prompt: str | None = None, **strengths: float) -> None:
-        """Put sliders, and the prompt, to new values and begin one run; raises EmokitError for an emotion without slider."""
+    def set(self, **settings: Any) -> None:
+        """Put sliders (by emotion) and other settings to new values and begin one run.
+
+        Raises EmokitError for an emotion without slider, a strength beyond it, and values that settings can't have.
+
+        >>> board.set(happy=0.3, prompt="Who are you?", control=True)
+        """
+        names = self.trait_names(runs=True)
+        moved = {name: settings.pop(name) for name in list(settings) if name not in names}
+        strengths = self._checked(moved) if moved else self.strengths
+        super().set(**settings, **({"strengths": self.strengths | strengths} if moved else {}))
+
+    def sweep(self, emotion: str | None = None) -> None:
+        """Begin a sweep of one emotion over its slider: five replies from one batch, in `view["sweep"]`."""
+        if emotion is not None:
+            self._vectors.index(emotion)
+            self.swept = emotion
+        names = self.trait_names(runs=True)
+        self._worker.submit(SimpleNamespace(sweep=self.swept, **{name: getattr(self, name) for name in names}))
+
+    def to_json(self) -> str:
+        """The history as JSON, with the model and the vectors' origin."""
+        about = {"model": self._model.name, "vectors": self._vectors.provenance.get("model", {}), "runs": self.history}
+        return json.dumps(about, indent=2, ensure_ascii=False)
+
+    def to_markdown(self) -> str:
+        """The history as Markdown, a section a run."""
+        parts = [f"# Steering {self._model.name}"]
+        for run in self.history:
+            pushes = ", ".join(f"{e} {s:+.2f}" for e, s in run["strengths"].items() if s) or "no steering"
+            drawn = f"temperature {run['temperature']:g}, seed {run['seed']}" if run["temperature"] else "greedy"
+            parts.append(f"## {pushes}, block {run['block']}, {drawn}")
+            parts += [f"*{name}*: {run[name]}" for name in ("system", "prompt") if run[name]]
+            parts += [f"**{name}**\n\n" + _quoted(text) for name, text in run["replies"].items()]
+        return "\n\n".join(parts) + "\n"
+
+    # the runs
+
+    def _run(self, stop: threading.Event, settings: SimpleNamespace) -> None:
+        strengths = self._checked(settings.strengths)
+        self._vectors.block(settings.block)
+        check_number(settings.temperature, "a temperature", least=0)
+        messages: list[Message] = [{"role": "system", "content": settings.system}] if settings.system.strip() else []
+        messages.append({"role": "user", "content": settings.prompt})
+        prompt = self._model.prompt(messages)
+        self.status = "generating ..."
+        if sweep := getattr(settings, "sweep", None):
+            return self._sweep(stop, settings, prompt, sweep)
+        known, plain = self._plain
+        key = (prompt, settings.max_new_tokens, settings.temperature, settings.seed)
+        rows: dict[str, Strengths] = {"unsteered": {}, "steered": {**strengths}}
+        if settings.control:
+            rows["random direction"] = {self._vectors.random(settings.seed): self._size(strengths, settings.block)}
+        columns = {name: _column(name) for name in rows | ({"just prompting": {}} if settings.asked else {})}
+        if known == key:
+            columns["unsteered"] = plain
+            del rows["unsteered"]
+        self._grow(stop, settings, prompt, rows, columns)
+        if settings.asked and not stop.is_set():
+            told = self._model.prompt(_told(self._model, messages, strengths))
+            self._grow(stop, settings, told, {"just prompting": {}}, columns)
+        if stop.is_set():
+            self.status = "stopped"
+            return None
+        self._plain = key, columns["unsteered"]
+        run = {name: value for name, value in vars(settings).items() if name not in ("control", "asked")}
+        run |= {"strengths": strengths, "replies": {name: c["text"] for name, c in columns.items()}}
+        if not self.history or self.history[-1] != run:
+            self.history = [*self.history, run][-KEPT:]
+        self.status = "done"
+        return None
+
+    def _sweep(self, stop: threading.Event, settings: SimpleNamespace, prompt: str, emotion: str) -> None:
+        low, high = self._limits(settings.block)
+        strengths = [low, low / 2, 0.0, high / 2, high]
+        rows: dict[str, Strengths] = {f"{emotion} {s:+.2f}": {emotion: s} for s in strengths}
+        self._grow(stop, settings, prompt, rows, {name: _column(name) for name in rows}, "sweep")
+        self.status = "stopped" if stop.is_set() else "done"
+
+    def _grow(
+        self,
+        stop: threading.Event,
+        settings: SimpleNamespace,
+        prompt: str,
+        rows: dict[str, Strengths],
+        columns: dict[str, dict[str, Any]],
+        part: str = "columns",
+    ) -> None:
+        """Grow the replies of `rows`, showing all `columns` after each token."""
+        growing = grow(
+            self._model, self._vectors, prompt, list(rows.values()), block=settings.block,
+            limit=settings.max_new_tokens, temperature=settings.temperature, seed=settings.seed,
+        )  # fmt: skip
+        self._tell(columns, part)
+        with closing(growing):
+            for branches in growing:
+                if stop.is_set():
+                    return
+                for name, branch in zip(rows, branches, strict=True):
+                    columns[name] = _column(name, branch)
+                self._tell(columns, part)
+
+    def _tell(self, columns: dict[str, dict[str, Any]], part: str) -> None:
+        if part == "columns":
+            self.replies = dict.fromkeys(COLUMNS, "") | {name: column["text"] for name, column in columns.items()}
+        self._show(**{part: list(columns.values())})
+
+    # the parts
+
+    def _checked(self, strengths: dict[str, Any]) -> dict[str, float]:
+        """The strengths, if each has a slider and lies on it."""
         for emotion, strength in strengths.items():
-            if emotion not in self.sliders:
-                raise EmokitError("no slider for this emotion", emotion, f"There are: {', '.join(self.sliders)}.")
-            low, high = self.sliders[emotion].min, self.sliders[emotion].max
+            if emotion not in self.about["sliders"]:
+                known = ", ".join(self.about["sliders"])
+                raise EmokitError("no slider for this emotion", emotion, f"There are: {known}.")
+            check_number(strength, "a strength")
+            low, high = self.limits
             if not low <= strength <= high:
                 raise EmokitError("a strength beyond the slider", strength, f"Use {low:g} to {high:g}.")
-        self._hold = True
+        return {emotion: round(float(strength), 6) for emotion, strength in strengths.items()}
+
+    def _limits(self, block: int) -> list[float]:
+        """A slider's ends: the working strengths at a block, and 0.5 to a side on which none is known."""
+        if self._calibration is None:
+            return [-LIMIT, LIMIT]
         try:
-            for emotion, strength in strengths.items():
-                self.sliders[emotion].value = strength
-            if prompt is not None:
-                self.prompt.value = prompt
-        finally:
-            self._hold = False
-        self._changed()
+            down, up = self._calibration.strength(block, down=True), self._calibration.strength(block)
+        except EmokitError:  # a block that was not calibrated
+            down = up = None
+        return [down or -LIMIT, up or LIMIT]
 
-    _hold = False
+    def _new_block(self, _: Any) -> None:
+        """Other blocks have other limits; what lies beyond moves to the end."""
+        if self.block in self._vectors.blocks:
+            low, high = self._limits(self.block)
+            with self._hold():
+                self.limits = [low, high]
+                self.strengths = {e: min(high, max(low, s)) for e, s in self.strengths.items()}
 
-    def wait(self, timeout: float | None = None) -> bool:
-        """Wait until the replies are complete; False after `timeout` seconds. Raises what a run raised."""
-        if self._model.own_steers():
-            raise EmokitError(
-                "waiting inside a `with steer(...)`", do="The board waits for the model too: leave the `with` first."
-            )
-        return self._worker.wait(timeout)
+    def _size(self, strengths: dict[str, float], block: int) -> float:
+        """How far all sliders together push, so that the control pushes as far."""
+        pushes = [s * self._vectors[emotion].rows[block] for emotion, s in strengths.items()]
+        return float(np.linalg.norm(np.sum(pushes, axis=0)))
 
-    def close(self) -> None:
-        """Stop the run, end the worker and remove the board."""
-        self._worker.close()
-        super().close()
+    def _send_json(self) -> None:
+        self.send({"name": "steering.json", "text": self.to_json()})
 
-    def _changed(self, _: Any = None) -> None:
-        if not self._hold:
-            self._worker.submit(self.prompt.value, self.strengths, self.tokens.value, self.control.value)
+    def _send_markdown(self) -> None:
+        self.send({"name": "steering.md", "text": self.to_markdown()})
 
-    def _run(
-        self, stop: threading.Event, prompt: str, strengths: dict[str | Direction, float], limit: int, control: bool
-    ) -> None:
-        self.status.value = "generating ..."
-        plans: dict[str, Strengths] = {"steered": strengths}
-        added = sum(
-            (s * self._vectors[str(e)].rows[self._vectors.best_block] for e, s in strengths.items()), np.zeros(1)
-        )
-        size = float(np.linalg.norm(added))  # so that the control pushes as far as all sliders together
-        if control:
-            plans["random direction"] = {self._vectors.random(self._seed): size}
-        else:
-            self._show("random direction", "")
-        key = (prompt, limit)
-        if key not in self._unsteered:
-            text = self._stream(stop, "unsteered", prompt, limit)
-            if not stop.is_set():
-                self._unsteered = {key: text}
-        else:
-            self._show("unsteered", self._unsteered[key])
-        for name, plan in plans.items():
-            if stop.is_set():
-                break
-            with steer(self._model, self._vectors, plan):
-                self._stream(stop, name, prompt, limit)
-        self.status.value = "stopped" if stop.is_set() else "done"
-
-    def _stream(self, stop: threading.Event, name: str, prompt: str, limit: int) -> str:
-        text = ""
-        self._show(name, text)
-        for piece in self._model.stream(prompt, max_new_tokens=limit):
-            if stop.is_set():
-                break
-            text += piece
-            self._show(name, text)
-        return text
-
-    def _show(self, name: str, text: str) -> None:
-        self.replies = self.replies | {name: text}
-        shown = escape(text).replace("\n", "<br>") or "&nbsp;"
-        self._columns[name].value = f'<b>{name}</b><div style="line-height:1.5">{shown}</div>'
-
-    def _show_error(self, error: Exception) -> None:
-        self.status.value = f"<b>Something is wrong:</b> {escape(str(error))}"
-
-    def _repr_mimebundle_(self, *args: Any, **kwargs: Any) -> Any:
-        """The live board, and a picture of it for readers without a kernel."""
-        import base64
-
+    def _figure(self) -> Figure | None:
         from .. import plots
 
-        bundle = super()._repr_mimebundle_(*args, **kwargs)
-        data = bundle[0] if isinstance(bundle, tuple) else bundle
         heading = ", ".join(f"{emotion} {strength:+.2f}" for emotion, strength in self.strengths.items())
-        shown = {name: text for name, text in self.replies.items() if text or name != "random direction"}
-        picture = plots.text_columns(shown, title=f"{self.prompt.value}   [{heading}]")
-        data["image/png"] = base64.b64encode(plots.png(picture)).decode()
-        return bundle
+        shown = {name: text for name, text in self.replies.items() if text or name in COLUMNS[:2]}
+        return plots.text_columns(shown, title=f"{self.prompt}   [{heading}]")
 
 
-def limits(vectors: EmotionVectors, calibration: Calibration | None = None) -> tuple[float, float]:
-    """The ends of a slider: the working strengths at the best block, and 0.5 to a side on which there is none."""
-    if calibration is None:
-        return -LIMIT, LIMIT
-    if not isinstance(calibration, Calibration):
-        raise EmokitError("not a Calibration", calibration, "Give what emokit.calibrate(model, vectors) returns.")
-    block = vectors.best_block
-    return calibration.strength(block, down=True) or -LIMIT, calibration.strength(block) or LIMIT
+def _column(name: str, branch: Branch | None = None) -> dict[str, Any]:
+    """A reply as the front end takes it."""
+    if branch is None:
+        return {"name": name, "tokens": [], "scores": b"", "text": ""}
+    return {"name": name, "tokens": branch.tokens, "scores": packed(branch.rows()), "text": branch.text}
+
+
+def _told(model: Model, messages: list[Message], strengths: dict[str, float]) -> list[Message]:
+    """The messages with the wish in words, in the system message, or before the prompt where the template has none."""
+    towards = [f"{'' if strength > 0 else 'not '}{emotion}" for emotion, strength in strengths.items() if strength]
+    if not towards:
+        return messages
+    wish = f"Answer as somebody who is {' and '.join(towards)}."
+    before, last = "\n".join(m["content"] for m in messages[:-1]), messages[-1]
+    asked = [{"role": "system", "content": f"{before}\n{wish}".strip()}, last]
+    try:
+        known = wish in model.prompt(asked)
+    except EmokitError:  # the template refuses a system message
+        known = False
+    return asked if known else [*messages[:-1], {"role": "user", "content": f"{wish} {last['content']}"}]
+
+
+def _quoted(text: str) -> str:
+    return "\n".join(f"> {line}" for line in text.splitlines() or [""])

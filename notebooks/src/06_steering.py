@@ -240,7 +240,7 @@ strength = calibration.strength() or 0.2  # where no strength works, a weak one
 board = emokit.widgets.SteeringConsole(
     model, vectors, emotions=["happy", "calm", "sad", "angry"], calibration=calibration
 )
-board.control.value = True
+board.control = True
 board.set(happy=strength)
 board.wait()
 board

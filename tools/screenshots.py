@@ -1,0 +1,86 @@
+"""Pictures of the boards in JupyterLab's light and dark themes, for docs/img. Needs Chromium; uses the tests' own JupyterLab.
+
+python tools/screenshots.py [board ...]
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[1]
+sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "browser")]
+VECTORS = ROOT / "outputs" / "vectors.safetensors"
+READY = "(() => { const b = document.querySelector('.emokit-board'); return b && !b.classList.contains('emokit-busy') && (%s) })()"
+BOARDS = {  # the cell, and what is there once it is ready
+    "token_reader": (
+        'text = "My dog did not come home last night. I looked everywhere. This morning she stood at the door, wet and wagging!"\n'
+        "board = emokit.widgets.TokenReader(model, vectors, text, emotion='sad')\nboard",
+        "document.querySelector('.emokit-token')",
+    ),
+    "live_monitor": (
+        'board = emokit.widgets.LiveMonitor(model, vectors, "My dog is missing.", emotion="sad", max_new_tokens=50)\n'
+        "board.run()\nboard",
+        "document.querySelectorAll('.emokit-token').length > 20",
+    ),
+    "steering_console": (
+        'board = emokit.widgets.SteeringConsole(model, vectors, "Tell me about your day.", max_new_tokens=32)\n'
+        "board.set(happy=0.2, control=True, asked=True)\nboard.wait()\nboard.sweep('sad')\nboard",
+        "document.querySelector('.emokit-of-strip .emokit-token')",
+    ),
+}
+
+
+def act(name: str, page: Any) -> None:
+    """Bring a board into the state to be shown."""
+    if name == "token_reader":
+        page.get_by_role("listbox").focus()
+        for _ in range(6):
+            page.keyboard.press("ArrowRight")
+
+
+def vectors() -> str:
+    """The file of the default vectors, made once."""
+    import emokit
+
+    if not VECTORS.exists():
+        VECTORS.parent.mkdir(exist_ok=True)
+        emokit.extract(emokit.load_model(emokit.fetch.NAME), emokit.load_stories()).save(VECTORS)
+    return str(VECTORS)
+
+
+def main(names: list[str]) -> None:
+    """Take the pictures of the named boards, or of all."""
+    import conftest
+    from playwright.sync_api import sync_playwright
+
+    setup = conftest.REAL.format(root=str(ROOT), vectors=vectors())
+    with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
+        lab = conftest.Lab(Path(folder))
+        arguments = [f"--{flag}" for flag in conftest.QUIET.split()]
+        browser = playwright.chromium.launch(executable_path=conftest.CHROMIUM, args=arguments)
+        try:
+            for name in names or list(BOARDS):
+                page = browser.new_page(viewport={"width": 1100, "height": 1700})
+                cell, ready = BOARDS[name]
+                book = conftest.Notebook(page, lab.write(name, [setup, cell]))
+                book.command("application:toggle-left-area")
+                book.run_all()
+                page.wait_for_function(READY % ready, timeout=300_000)
+                for theme in ("Dark", "Light"):
+                    book.theme(theme)
+                    act(name, page)
+                    page.wait_for_timeout(1500)  # for the theme's style sheet
+                    path = ROOT / "docs" / "img" / f"{name}_{theme.lower()}.png"
+                    page.locator(".emokit-board").first.screenshot(path=str(path))
+                    print(path.relative_to(ROOT), path.stat().st_size // 1024, "kB", book.errors, flush=True)
+                page.close()
+        finally:
+            browser.close()
+            lab.close()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
