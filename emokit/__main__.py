@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import argparse
 import sys
+import time
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from .errors import EmokitError
+
+SHOWN = "panel kind emotion expected first last change low high rho effect".split() + ["beyond twin", "as expected"]
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -27,17 +32,20 @@ def main(arguments: list[str] | None = None) -> int:
         command.add_argument("--model", help="a hub id, a folder or a .gguf file; SmolLM2-135M-Instruct without it")
         command.add_argument("--stories", help="a .jsonl or .csv file or a folder of them; emokit's own without it")
         command.add_argument("--all", action="store_true", help="all 173 emotions instead of the 24 core ones")
+        if name in ("validate", "dose"):
+            command.add_argument("--json", type=Path, help="a file to write the result to (see results/README.md)")
+            command.add_argument("--figures", type=Path, help="a folder to write the figures to, as PNG")
         if name == "extract":
             command.add_argument("--out", type=Path, default=Path("vectors.safetensors"), help="the file to write")
     chosen = parser.parse_args(arguments)
     try:
-        return _run(chosen)
+        return _run(chosen, ["python -m emokit", *(sys.argv[1:] if arguments is None else arguments)])
     except EmokitError as error:
         print(f"emokit: {error}", file=sys.stderr)
         return 1
 
 
-def _run(chosen: argparse.Namespace) -> int:
+def _run(chosen: argparse.Namespace, command: list[str]) -> int:
     if chosen.command == "doctor":
         from .doctor import report
 
@@ -65,15 +73,49 @@ def _run(chosen: argparse.Namespace) -> int:
     stories = load_stories(chosen.stories, "all" if chosen.all else None)
     model = load_model(chosen.model)
     if chosen.command == "validate":
-        print(validate(model, stories))
-        return 0
-    vectors = extract(model, stories)
-    if chosen.command == "extract":
-        vectors.save(chosen.out)
-        print(vectors, chosen.out, sep="\n")
+        begun = time.perf_counter()
+        result: Any = validate(model, stories)
+        seconds = time.perf_counter() - begun
+        print(result)
+        names: tuple[str, ...] = (
+            "accuracy",
+            "best_block",
+            "components",
+            "embeddings",
+            "null",
+            "chance",
+            "interval",
+            "p",
+        )
+        figures = {"validation": result.plot}
     else:
-        result = dose.run(model, vectors)
-        print(result.to_frame().round(3).to_string(index=False), result, sep="\n")
+        vectors = extract(model, stories)
+        if chosen.command == "extract":
+            vectors.save(chosen.out)
+            print(vectors, chosen.out, sep="\n")
+            return 0
+        begun = time.perf_counter()
+        result = dose.run(model, vectors, stories=stories)
+        seconds = time.perf_counter() - begun
+        print(result.to_frame()[SHOWN].round(3).to_string(index=False), result, sep="\n")
+        names = ("block", "position", "seed", "verdict", "why", "summary", "by_block", "wordings")
+        figures = {f"dose_{kind}": partial(result.plot, kind) for kind in ("panel", "ladder", "twin")}
+        figures |= {
+            "dose_compare": result.compare,
+            "dose_effects": result.plot_effects,
+            "dose_blocks": result.plot_blocks,
+        }
+    if chosen.json:
+        from .results import record, write
+
+        line = " ".join(command)
+        write(record(result, names, command=line, model=model, stories=stories, seconds=seconds), chosen.json)
+    for name, draw in figures.items() if chosen.figures else ():
+        from .files import replacing
+        from .plots import png
+
+        with replacing(chosen.figures / f"{name}.png") as path:
+            path.write_bytes(png(draw()))
     return 0
 
 

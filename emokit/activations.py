@@ -45,7 +45,7 @@ def story_stats(model: Model, texts: Sequence[str], cache: bool = True) -> tuple
     """`story_means`, and the residual norms of all tokens but the first of each text: float32 [blocks, tokens]."""
     check_list(texts, "texts")
     encoded = [_checked(model, text, SKIP + 1) for text in texts]
-    pooled = _pooled(model, encoded, "story", cache)
+    pooled = _pooled(model, encoded, ["story"] * len(encoded), cache)
     if not pooled:
         return np.empty((0, model.n_blocks, model.width), np.float32), np.empty((model.n_blocks, 0), np.float32)
     return np.stack([p[:, : model.width] for p in pooled]), np.concatenate(
@@ -56,7 +56,20 @@ def story_stats(model: Model, texts: Sequence[str], cache: bool = True) -> tuple
 def readouts(model: Model, prompts: Sequence[str], cache: bool = True) -> Array:
     """Residual stream at the last token of each prompt (a string as the model sees it): float32 [prompts, blocks, width]."""
     check_list(prompts, "prompts")
-    pooled = _pooled(model, [_checked(model, prompt, 1) for prompt in prompts], "last", cache)
+    encoded = [_checked(model, prompt, 1) for prompt in prompts]
+    return span_means(model, encoded, [(len(ids) - 1, len(ids)) for ids in encoded], cache)
+
+
+def span_means(
+    model: Model, encoded: Sequence[list[int]], spans: Sequence[tuple[int, int]], cache: bool = True
+) -> Array:
+    """Mean residual stream over a span (start, end) of each text's tokens, given as ids: float32 [texts, blocks, width]."""
+    for ids in encoded:
+        model.check_length(ids, f"a text of {len(ids)} tokens")
+    poolings = [
+        "last" if (a, b) == (len(i) - 1, len(i)) else f"span {a} {b}" for i, (a, b) in zip(encoded, spans, strict=True)
+    ]
+    pooled = _pooled(model, list(encoded), poolings, cache)
     return np.stack(pooled) if pooled else np.empty((0, model.n_blocks, model.width), np.float32)
 
 
@@ -113,29 +126,40 @@ def _checked(model: Model, text: str, least: int) -> list[int]:
     return ids
 
 
-def _pooled(model: Model, encoded: list[list[int]], pooling: str, cache: bool) -> list[Array]:
+def _window(length: int, pooling: str) -> tuple[int, int]:
+    """The tokens, from and to, that a text of `length` tokens is pooled over: "story", "last" or "span from to"."""
+    if pooling.startswith("span"):
+        start, end = map(int, pooling.split()[1:])
+        return start, end
+    return (first_token(length) if pooling == "story" else length - 1), length
+
+
+def _pooled(model: Model, encoded: list[list[int]], poolings: list[str], cache: bool) -> list[Array]:
     """One array [blocks, width + norms] per text, from the cache where it is there and from the model where not."""
     with model.lock:
         shelf = _Shelf(model) if cache and not model.steers else None  # what is read while steering is never kept
         results: dict[int, Array] = {}
         todo = []
-        first: dict[tuple[int, ...], int] = {}
+        first: dict[tuple[str, tuple[int, ...]], int] = {}
         for i, ids in enumerate(encoded):
-            found = shelf.get(ids, pooling) if shelf else None
+            found = shelf.get(ids, poolings[i]) if shelf else None
             if found is not None:
                 results[i] = found
-            elif first.setdefault(tuple(ids), i) == i:
+            elif first.setdefault((poolings[i], tuple(ids)), i) == i:
                 todo.append(i)
         batches = _batches([len(encoded[i]) for i in todo], TOKEN_BUDGET.get(model.device.type, 1024))
         with progress(total=sum(len(encoded[i]) for i in todo), desc="reading", unit="tok") as bar:
             for batch in batches:
                 rows = [todo[j] for j in batch]
-                for i, array in zip(rows, _pool(model, [encoded[i] for i in rows], pooling), strict=True):
+                arrays = _pool(model, [encoded[i] for i in rows], [poolings[i] for i in rows])
+                for i, array in zip(rows, arrays, strict=True):
                     results[i] = array
                     if shelf:
-                        shelf.put(encoded[i], pooling, array)
+                        shelf.put(encoded[i], poolings[i], array)
                 bar.update(sum(len(encoded[i]) for i in rows))
-        return [results[i] if i in results else results[first[tuple(ids)]] for i, ids in enumerate(encoded)]
+        return [
+            results[i] if i in results else results[first[poolings[i], tuple(ids)]] for i, ids in enumerate(encoded)
+        ]
 
 
 def _batches(lengths: list[int], budget: int) -> list[list[int]]:
@@ -148,26 +172,26 @@ def _batches(lengths: list[int], budget: int) -> list[list[int]]:
     return batches
 
 
-def _pool(model: Model, rows: list[list[int]], pooling: str) -> list[Array]:
+def _pool(model: Model, rows: list[list[int]], poolings: list[str]) -> list[Array]:
     """Run one batch, right-padded, and pool inside the hook in fp32."""
     ids, mask = padded(rows)
     longest = ids.shape[1]
     weights = torch.zeros(len(rows), 1, longest)
     for i, row in enumerate(rows):
-        start = first_token(len(row)) if pooling == "story" else len(row) - 1
-        weights[i, 0, start : len(row)] = 1 / (len(row) - start)
+        start, end = _window(len(row), poolings[i])
+        weights[i, 0, start:end] = 1 / (end - start)
     out = torch.empty(len(rows), model.n_blocks, model.width)
     norms = torch.empty(len(rows), model.n_blocks, longest)
 
     def pool(block: int, states: torch.Tensor) -> None:
         states = states.float()
         out[:, block] = torch.bmm(weights.to(states.device), states)[:, 0].cpu()
-        if pooling == "story":
+        if "story" in poolings:
             norms[:, block] = states.norm(dim=-1).cpu()
 
     with model.replying(mask.sum(1) - 1):
         _forward(model, ids.to(model.device), mask.to(model.device), range(model.n_blocks), pool)
-    ends = [len(row) if pooling == "story" else 1 for row in rows]
+    ends = [len(row) if pooling == "story" else 1 for row, pooling in zip(rows, poolings, strict=True)]
     pooled = [torch.cat([out[i], norms[i, :, 1:end]], 1).numpy() for i, end in enumerate(ends)]
     for block in range(model.n_blocks):
         for array in pooled:

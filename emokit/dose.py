@@ -2,27 +2,31 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.stats import spearmanr
 
-from . import activations
-from .errors import EmokitError, check_kinds, check_list, check_whole, emotion_index
+from . import activations, generation
+from .curves import DRAWS
+from .errors import EmokitError, check_kinds, check_list, check_whole
 from .models import Model
 from .panels import PANELS, Panel
+from .progress import progress
+from .remake import Remade
+from .stories import StorySet
 from .vectors import EmotionVectors
+from .verdict import ALPHA, DoseResult, Signs
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from .plots import Figure
-
+__all__ = ["PANELS", "DoseResult", "Panel", "ShuffledLabels", "Signs", "null", "positions", "run", "two_thirds"]
 Array = np.ndarray
-PERMUTATIONS = 2000
-ALPHA = 0.05
+POSITIONS = ("readout", "prompt", "reply")
+REPLY = 20  # tokens of the reply that are read
 
 
 def two_thirds(n_blocks: int) -> int:
@@ -33,18 +37,113 @@ def two_thirds(n_blocks: int) -> int:
 def run(
     model: Model,
     vectors: EmotionVectors,
-    panels: Sequence[Panel] | None = None,
+    panels: Sequence[Panel] | Panel | None = None,
     block: int | None = None,
     *,
+    stories: StorySet | None = None,
+    position: str = "readout",
     seed: int = 0,
 ) -> DoseResult:
-    """Score every sentence of the panels at the readout, with ladders, twins, permuted emotion labels and the verdict.
+    """Score every sentence of the panels at the readout, with ladders, twins, paraphrases, nulls and the verdict.
 
-    `block` is two thirds of depth unless given; all blocks are kept beside it. Raises EmokitError for an emotion the
-    vectors don't have.
+    `block` is two thirds of depth unless given; all blocks are kept beside it. `stories`, those the vectors were made from,
+    give intervals: the directions are made again from 1,000 draws of their topics. `position` "prompt" scores the mean
+    residual over the tokens of the message instead, "reply" that over the first 20 tokens of the greedy reply.
+    Raises EmokitError for an emotion the vectors don't have, and for a value that gets lost on its way to the model.
 
     >>> emokit.dose.run(model, vectors).verdict
     """
+    chosen, block = _checked(model, vectors, panels, block, seed)
+    if position not in POSITIONS:
+        raise EmokitError("unknown position", position, f"Choose among: {', '.join(POSITIONS)}.")
+    remade = Remade(model, vectors, stories, block) if stories is not None else None
+    states = _states(model, chosen, position)
+    curves = {key: _cosines(s, vectors.mean, vectors.directions) for key, s in states.items()}
+    gram = np.einsum("bew,bfw->bef", vectors.directions, vectors.directions)
+    boot = _resampled(remade, states, block, seed) if remade is not None else {}
+    return DoseResult(chosen, vectors.emotions, block, curves, seed, gram, boot, position)
+
+
+def positions(
+    model: Model,
+    vectors: EmotionVectors,
+    panels: Sequence[Panel] | Panel | None = None,
+    block: int | None = None,
+    *,
+    seed: int = 0,
+) -> dict[str, DoseResult]:
+    """The same run at the readout, over the message's tokens and over the first 20 reply tokens, which takes longest.
+
+    >>> {where: result.verdict for where, result in emokit.dose.positions(model, vectors).items()}
+    """
+    return {where: run(model, vectors, panels, block, position=where, seed=seed) for where in POSITIONS}
+
+
+def null(
+    model: Model,
+    vectors: EmotionVectors,
+    stories: StorySet,
+    seeds: int = 100,
+    panels: Sequence[Panel] | Panel | None = None,
+    block: int | None = None,
+) -> ShuffledLabels:
+    """The lab with directions that mean nothing: labels permuted within each topic, `seeds` times, on cached means.
+
+    Block and neutral components stay. A sound rule says `replicates` for few of them.
+
+    >>> emokit.dose.null(model, vectors, stories).replicates
+    """
+    check_whole(seeds, "a number of seeds", least=1)
+    chosen, block = _checked(model, vectors, panels, block, 0)
+    remade = Remade(model, vectors, stories, block)
+    states = {key: s[:, block : block + 1] for key, s in _states(model, chosen, "readout").items()}
+    results = []
+    for seed in progress(range(seeds), desc="shuffled labels"):
+        directions, mean = remade.shuffled(seed)
+        curves = {key: _cosines(s, mean[None], directions[None]) for key, s in states.items()}
+        results.append(DoseResult(chosen, vectors.emotions, 0, curves, seed))
+    signs = [result.signs() for result in results]
+    return ShuffledLabels(
+        tuple(r.verdict for r in results), np.array([s.right for s in signs]), np.array([s.p for s in signs])
+    )
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class ShuffledLabels:
+    """The lab under shuffled labels, a run per seed: its `verdicts`, the signs `right` and their `p`."""
+
+    verdicts: tuple[str, ...]
+    right: Array
+    p: Array
+
+    @property
+    def replicates(self) -> int:
+        """How many runs the rule would have called a replication."""
+        return self.verdicts.count("replicates")
+
+    @property
+    def small(self) -> int:
+        """How many runs have p <= 0.05 for their signs: about one in twenty, if the test is sound."""
+        return int((self.p <= ALPHA).sum())
+
+    def __repr__(self) -> str:
+        count = len(self.verdicts)
+        return (
+            f"ShuffledLabels({self.replicates} of {count} replicate; {self.small} have p <= {ALPHA}; "
+            f"{self.right.mean():.1f} signs right on average)"
+        )
+
+    def to_frame(self) -> pd.DataFrame:
+        """A row per seed: signs right, their p, the verdict."""
+        import pandas as pd
+
+        return pd.DataFrame({"right": self.right, "p": self.p, "verdict": self.verdicts}).rename_axis("seed")
+
+
+def _checked(
+    model: Model, vectors: EmotionVectors, panels: Sequence[Panel] | Panel | None, block: int | None, seed: int
+) -> tuple[tuple[Panel, ...], int]:
+    """The panels and the block of a run."""
     check_kinds((model, Model), (vectors, EmotionVectors))
     vectors.check(model)
     check_whole(seed, "a seed")
@@ -56,15 +155,7 @@ def run(
     for panel in chosen:
         for emotion in panel.expect:
             vectors.index(emotion)
-    block = two_thirds(len(vectors.blocks)) if block is None else vectors.block(block)
-    groups = [(p, kind, texts) for p in chosen for kind, texts in _kinds(p) if texts]
-    prompts = [model.prompt(text) for _, _, texts in groups for text in texts]
-    states = activations.readouts(model, prompts) - vectors.mean
-    states /= np.linalg.norm(states, axis=2, keepdims=True)
-    scores = np.einsum("pbw,bew->pbe", states, vectors.directions)
-    ends = np.cumsum([len(texts) for _, _, texts in groups])
-    curves = {(p.title, kind): s for (p, kind, _), s in zip(groups, np.split(scores, ends[:-1]), strict=True)}
-    return DoseResult(chosen, vectors.emotions, block, curves, seed)
+    return chosen, two_thirds(len(vectors.blocks)) if block is None else vectors.block(block)
 
 
 def _chosen(panels: Sequence[Panel] | Panel | None) -> tuple[Panel, ...]:
@@ -72,6 +163,8 @@ def _chosen(panels: Sequence[Panel] | Panel | None) -> tuple[Panel, ...]:
         return PANELS
     if isinstance(panels, Panel):
         return (panels,)
+    if isinstance(panels, StorySet):
+        raise EmokitError("stories in the place of the panels", panels, "Write stories= before them.")
     check_list(panels, "panels")
     chosen = tuple(panels)
     for panel in chosen:
@@ -80,196 +173,96 @@ def _chosen(panels: Sequence[Panel] | Panel | None) -> tuple[Panel, ...]:
     return chosen
 
 
-def _kinds(panel: Panel) -> list[tuple[str, list[str]]]:
-    return [("panel", panel.sentences()), ("ladder", panel.rungs()), ("twin", panel.twins())]
+# from sentences to scores
 
 
-@dataclass(frozen=True)
-class Signs:
-    """How many expected signs came out, of how many, and the share `p` of permuted emotion labels with as many."""
+def _states(model: Model, panels: Sequence[Panel], position: str) -> dict[tuple[str, str], Array]:
+    """Residuals [values, blocks, width] at a position, for each panel's title and kind."""
+    groups = {(panel.title, kind): told for panel in panels for kind, told in panel.kinds().items()}
+    values = {(p.title, kind): None if kind == "ladder" else p.values for p in panels for kind in p.kinds()}
+    encoded, spans = [], []
+    for key, told in groups.items():
+        rows = _encoded(model, told, values[key])
+        encoded += [ids for _, ids in rows]
+        if position == "prompt":
+            spans += [_span(model, text, told[i]) for i, (text, _) in enumerate(rows)]
+    if position == "readout":
+        spans = [(len(ids) - 1, len(ids)) for ids in encoded]
+    if position == "reply":
+        begins = [len(ids) for ids in encoded]
+        encoded = _with_replies(model, encoded)
+        spans = [(begin, len(ids)) for begin, ids in zip(begins, encoded, strict=True)]
+    states = activations.span_means(model, encoded, spans)
+    ends = np.cumsum([len(told) for told in groups.values()])
+    return dict(zip(groups, np.split(states, ends[:-1]), strict=True))
 
-    right: int
-    total: int
-    p: float
-    null: Array = field(repr=False, compare=False)
 
-    @property
-    def decidable(self) -> bool:
-        """Whether all signs right would have p <= 0.05."""
-        return bool(self.total) and (1 + (self.null >= self.total).sum()) / (1 + len(self.null)) <= ALPHA
+def _encoded(model: Model, told: Sequence[str], values: Sequence[object] | None) -> list[tuple[str, list[int]]]:
+    """The prompt of each sentence and its token ids, once it is sure that no value got lost on the way."""
+    prompts = [model.prompt(sentence) for sentence in told]
+    for value, prompt in zip(values or (), prompts, strict=False):
+        if str(value).strip().casefold() not in prompt.casefold():
+            raise EmokitError(
+                "the chat template loses the value", value, f"It makes {prompt!r}. Use another template or values."
+            )
+    encoded = [model.encode(prompt) for prompt in prompts]
+    for prompt, ids in zip(prompts, encoded, strict=True):
+        model.check_length(ids, prompt)
+    same = [i for i, count in Counter(map(tuple, encoded)).items() if count > 1]
+    if same:
+        lost = [sentence for sentence, ids in zip(told, encoded, strict=True) if tuple(ids) == same[0]]
+        raise EmokitError(
+            "different values reach the model as the same tokens", lost,
+            "The template or tokenizer cuts or drops them: shorten the sentence, or write them otherwise.",
+        )  # fmt: skip
+    return list(zip(prompts, encoded, strict=True))
 
-    def __str__(self) -> str:
-        return f"{self.right} of {self.total} signs, p = {self.p:.3f}" if self.total else "no signs to test"
+
+def _span(model: Model, prompt: str, sentence: str) -> tuple[int, int]:
+    """The tokens of the message within its prompt."""
+    start = prompt.rfind(sentence.strip())
+    if start < 0:
+        raise EmokitError("cannot find the message in the chat template's text", prompt, 'Use position="readout".')
+    end = start + len(sentence.strip())
+    offsets = model.tokenizer(prompt, add_special_tokens=model.adds_special(prompt), return_offsets_mapping=True)
+    inside = [i for i, (a, b) in enumerate(offsets["offset_mapping"]) if a < end and b > start]
+    return inside[0], inside[-1] + 1
 
 
-@dataclass(frozen=True, eq=False, repr=False)
-class DoseResult:
-    """Scores of all panels, and what may be said of them.
+def _with_replies(model: Model, encoded: Sequence[list[int]]) -> list[list[int]]:
+    """Each prompt followed by the first 20 tokens of its greedy reply, fewer where it ends: at least its first token."""
+    if model.steers:
+        raise EmokitError("replies are read unsteered", do="Leave the `with steer(...)` first.")
+    whole, stop = [list(ids) for ids in encoded], model.stop_tokens
+    for length in sorted({len(ids) for ids in encoded}):
+        rows = [i for i, ids in enumerate(encoded) if len(ids) == length]
+        going = set(rows)
+        for tokens in generation.decode(model, [encoded[i] for i in rows], REPLY):
+            for i, token in zip(rows, tokens, strict=True):
+                if i in going and (token not in stop or len(whole[i]) == length):
+                    whole[i].append(token)
+                if token in stop:
+                    going.discard(i)
+            if not going:
+                break
+    return whole
 
-    `curves` holds, for (panel title, "panel" | "ladder" | "twin"), the scores [values, blocks, emotions].
-    """
 
-    panels: tuple[Panel, ...]
-    emotions: tuple[str, ...]
-    block: int
-    curves: dict[tuple[str, str], Array]
-    seed: int = 0
+def _cosines(states: Array, mean: Array, directions: Array) -> Array:
+    """Scores [values, blocks, emotions] of residuals [values, blocks, width]; 0 where a residual is the mean itself."""
+    states = states - mean
+    lengths = np.linalg.norm(states, axis=2, keepdims=True)
+    units = np.divide(states, lengths, out=np.zeros_like(states), where=lengths > 0)
+    return np.einsum("pbw,bew->pbe", units, directions)
 
-    def curve(self, panel: Panel, kind: str, emotion: str, block: int | None = None) -> Array:
-        """Scores of one emotion over a panel's values (or its ladder's or twin's)."""
-        return self.curves[panel.title, kind][
-            :, self.block if block is None else block, emotion_index(emotion, self.emotions)
-        ]
 
-    def _known(self, block: int) -> int:
-        count = next(iter(self.curves.values())).shape[1]
-        if block not in range(count):
-            raise EmokitError("unknown block", block, f"Blocks are 0 to {count - 1}.")
-        return block
-
-    def signs(self, kind: str = "panel", block: int | None = None) -> Signs:
-        """The sign statistic of the panels or ladders: score(last) - score(first) against the expectation.
-
-        p is the share of 2,000 permutations of the emotion labels with as many signs right, the real labelling included.
-        """
-        at = self.block if block is None else self._known(block)
-        tests, changes = [], []
-        for panel in self.panels:
-            curve = self.curves.get((panel.title, kind))
-            if curve is not None:
-                changes.append(curve[-1, at] - curve[0, at])
-                tests += [(len(changes) - 1, self.emotions.index(e), way) for e, way in panel.ways.items()]
-        if not tests:
-            return Signs(0, 0, 1.0, np.zeros(0, int))
-        rows, columns, ways = np.array(tests).T
-        signs = np.sign(np.array(changes))
-        right = int((signs[rows, columns] == ways).sum())
-        rng = np.random.default_rng(self.seed)
-        order = rng.permuted(np.tile(np.arange(len(self.emotions)), (PERMUTATIONS, 1)), axis=1)
-        null = (signs[rows, order[:, columns]] == ways).sum(1)
-        return Signs(right, len(tests), float((1 + (null >= right).sum()) / (1 + PERMUTATIONS)), null)
-
-    @property
-    def verdict(self) -> str:
-        """`replicates`, `does not replicate` or `inconclusive`, by the fixed rule; `why` gives the reasons."""
-        return self.judge()[0]
-
-    @property
-    def why(self) -> str:
-        """The verdict's reasons in a sentence."""
-        return self.judge()[1]
-
-    def judge(self, block: int | None = None) -> tuple[str, str]:
-        """Verdict and reasons at a block, by a rule written after a pilot on two models and left alone since.
-
-        `replicates` if the panels' signs have p <= 0.05, the first panel's own signs are right and its first emotion
-        changes more than on the twin; `does not replicate` if that fails though the ladders' signs have p <= 0.05 (the
-        directions work, the numbers do not); else `inconclusive`.
-        """
-        at = self.block if block is None else self._known(block)
-        signs, ladders, first = self.signs("panel", at), self.signs("ladder", at), self.panels[0]
-        own = bool(first.ways) and all(self._change(first, "panel", e, at) * way > 0 for e, way in first.ways.items())
-        beyond, against = False, "no twin to hold it against"
-        if first.ways and first.twin is not None:
-            emotion, way = next(iter(first.ways.items()))
-            here, there = self._change(first, "panel", emotion, at), self._change(first, "twin", emotion, at)
-            beyond, against = way * here > way * there, f"{emotion} {here:+.3f} against {there:+.3f} on its twin"
-        right = "right" if own else "wrong"
-        reasons = f"panels: {signs}; ladders in words: {ladders}; {first.title}: signs {right}, {against}"
-        if not signs.decidable:
-            reasons += "; so few signs can't reach p <= 0.05: give more panels and emotions, with ladders"
-        if signs.total and signs.p <= ALPHA and own and beyond:
-            return "replicates", reasons
-        if ladders.total and ladders.p <= ALPHA:
-            return "does not replicate", reasons
-        return "inconclusive", reasons
-
-    def _change(self, panel: Panel, kind: str, emotion: str, block: int | None = None) -> float:
-        curve = self.curve(panel, kind, emotion, block)
-        return float(curve[-1] - curve[0])
-
-    def __repr__(self) -> str:
-        verdict, why = self.judge()
-        return f"DoseResult({verdict} at block {self.block}; {why})"
-
-    def to_frame(self) -> pd.DataFrame:
-        """A row per panel, kind and expected emotion: first and last score, change, Spearman's rho, sign as expected."""
-        import pandas as pd
-
-        rows = []
-        for panel in self.panels:
-            for kind, _ in _kinds(panel):
-                if (panel.title, kind) not in self.curves:
-                    continue
-                for emotion, way in panel.expect.items():
-                    curve = self.curve(panel, kind, emotion)
-                    change = float(curve[-1] - curve[0])
-                    rows.append(
-                        {
-                            "panel": panel.title, "kind": kind, "emotion": emotion, "expected": "flat" if kind == "twin" else way,
-                            "first": float(curve[0]), "last": float(curve[-1]), "change": change,
-                            "rho": float(spearmanr(range(len(curve)), curve).statistic) if np.ptp(curve) else 0.0,
-                            "as expected": None if kind == "twin" else change * panel.ways[emotion] > 0,
-                        }
-                    )  # fmt: skip
-        return pd.DataFrame(rows)
-
-    def by_block(self) -> pd.DataFrame:
-        """Signs, their p and the verdict at every block, so that the choice of block hides nothing."""
-        import pandas as pd
-
-        blocks = range(next(iter(self.curves.values())).shape[1])
-        rows = []
-        for block in blocks:
-            panels, ladders = self.signs("panel", block), self.signs("ladder", block)
-            rows.append([block, panels.right, panels.p, ladders.right, ladders.p, self.judge(block)[0]])
-        columns = ["block", "panel signs", "panel p", "ladder signs", "ladder p", "verdict"]
-        return pd.DataFrame(rows, columns=columns).set_index("block")
-
-    def plot(self, kind: str = "panel", emotions: Sequence[str] = ("afraid", "calm", "sad", "happy")) -> Figure:
-        """Change of the scores over the values, a small plot per panel, of "panel", "ladder" or "twin".
-
-        The emotions expected to change are bold and have an arrow; all kinds are drawn to one scale.
-        """
-        from . import plots
-
-        shown = [self._shown(p, kind, p.title, emotions) for p in self.panels if (p.title, kind) in self.curves]
-        if not shown:
-            raise EmokitError(f"no panel has a {kind}", [p.title for p in self.panels], "Give the panels one.")
-        heading = {"panel": "numbers", "ladder": "ladders in words", "twin": "harmless twins"}[kind]
-        title = f"{heading}: change of the scores at block {self.block}"
-        return plots.dose_panels(shown, limit=self._limit(emotions), title=title)
-
-    def compare(self, panel: Panel | None = None, emotions: Sequence[str] = ()) -> Figure:
-        """One panel (the first) beside its ladder and its twin, to one scale: the effect and its two controls."""
-        from . import plots
-
-        panel = panel or self.panels[0]
-        names = {
-            "panel": "the numbers",
-            "ladder": "ladder in words",
-            "twin": "the numbers in a harmless sentence",
-        }
-        shown = [self._shown(panel, k, name, emotions) for k, name in names.items() if (panel.title, k) in self.curves]
-        return plots.dose_panels(shown, title=f"{panel.title}: change of the scores at block {self.block}")
-
-    def _shown(self, panel: Panel, kind: str, title: str, emotions: Sequence[str]) -> dict[str, Any]:
-        names = dict.fromkeys([*panel.expect, *(e for e in emotions if e in self.emotions)])
-        return {
-            "title": title,
-            "labels": list(range(1, len(panel.ladder or ()) + 1) if kind == "ladder" else panel.values),
-            "scores": {emotion: self.curve(panel, kind, emotion) for emotion in names},
-            "expect": {} if kind == "twin" else panel.expect,
-        }
-
-    def _limit(self, emotions: Sequence[str]) -> float:
-        names = {*emotions, *(e for p in self.panels for e in p.expect)} & set(self.emotions)
-        columns = [self.emotions.index(e) for e in names]
-        return 1.15 * max(
-            float(np.abs(c[:, self.block] - c[0, self.block])[:, columns].max()) for c in self.curves.values()
-        )
-
-    def _repr_png_(self) -> bytes:
-        from . import plots
-
-        return plots.png(self.plot())
+def _resampled(
+    remade: Remade, states: dict[tuple[str, str], Array], block: int, seed: int
+) -> dict[tuple[str, str], Array]:
+    """Changes from first to last value under directions of resampled topics: [draws, emotions] for each title and kind."""
+    ends = np.concatenate([s[[0, -1], block] for s in states.values()]).astype(float)[:, None]
+    changes = []
+    for directions, mean in progress(remade.resampled(DRAWS, seed), total=DRAWS, desc="resampled topics"):
+        scores = _cosines(ends, mean[None], directions[None])[:, 0]
+        changes.append(scores[1::2] - scores[::2])
+    return dict(zip(states, np.stack(changes, axis=1), strict=True))

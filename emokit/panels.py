@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from numbers import Real
 
 from .errors import EmokitError, check_list, check_text
 
@@ -16,7 +18,8 @@ class Panel:
 
     `ladder` is the positive control, with the same expectations: severities in words, in the order of the values. A rung
     that ends like a sentence stands for itself, any other is put in the place of `{X}`.
-    `twin` is the negative control: a template for the same values in a harmless sentence.
+    `twin` is the negative control: a template for the same values in a harmless sentence. `paraphrases` are templates that
+    say the same in other words, for the same values and expectations.
 
     >>> Panel("I just ran {X} km.", [1, 5, 10, 42], expect={"proud": "up"})
     """
@@ -28,9 +31,11 @@ class Panel:
     ladder: Sequence[str] | None = None
     name: str = ""
     note: str = ""
+    paraphrases: Sequence[str] = ()
 
     def __post_init__(self) -> None:
-        for template in [self.template] if self.twin is None else [self.template, self.twin]:
+        check_list(self.paraphrases, "paraphrases", Collection)
+        for template in [self.template, *([] if self.twin is None else [self.twin]), *self.paraphrases]:
             check_text(template, "template")
             if "{X}" not in template:
                 raise EmokitError("a template without {X}", template, "Write {X} where the value goes.")
@@ -43,15 +48,27 @@ class Panel:
             raise EmokitError("expect= that is no dictionary", self.expect, 'Use for example {"afraid": "up"}.')
         if len(self.values) < 2:
             raise EmokitError("a panel with fewer than two values", list(self.values), "Give at least two.")
+        self._check_values()
         if self.ladder is not None and len(self.ladder) < 2:
             raise EmokitError("a ladder with fewer than two rungs", list(self.ladder), "Give at least two sentences.")
         for emotion, way in self.expect.items():
             if way not in ("up", "down"):
                 raise EmokitError("an expectation that is neither up nor down", {emotion: way}, 'Use "up" or "down".')
 
+    def _check_values(self) -> None:
+        for value in self.values:
+            if isinstance(value, bool) or not isinstance(value, (Real, str)) or not str(value).strip():
+                raise EmokitError("a value that is neither a number nor a text", value, "Use for example [1, 5, 10].")
+        counts = Counter(map(str, self.values))
+        if repeated := [value for value, count in counts.items() if count > 1]:
+            raise EmokitError("a panel with repeated values", repeated, "Give each value once, in order.")
+
     def sentences(self) -> list[str]:
         """The template with each value."""
-        return [self.template.replace("{X}", str(v)) for v in self.values]
+        return self._filled(self.template)
+
+    def _filled(self, template: str) -> list[str]:
+        return [template.replace("{X}", str(v)) for v in self.values]
 
     def rungs(self) -> list[str]:
         """The ladder's sentences; none without a ladder."""
@@ -60,7 +77,13 @@ class Panel:
 
     def twins(self) -> list[str]:
         """The twin with each value; none without a twin."""
-        return [self.twin.replace("{X}", str(v)) for v in self.values] if self.twin else []
+        return self._filled(self.twin) if self.twin else []
+
+    def kinds(self) -> dict[str, list[str]]:
+        """All sentences: of the "panel", and where there are any of its "ladder", "twin" and "paraphrase 1" ... ."""
+        told = {"panel": self.sentences(), "ladder": self.rungs(), "twin": self.twins()}
+        told |= {f"paraphrase {i}": self._filled(template) for i, template in enumerate(self.paraphrases, 1)}
+        return {kind: sentences for kind, sentences in told.items() if sentences}
 
     @property
     def ways(self) -> dict[str, int]:
@@ -74,7 +97,7 @@ class Panel:
 
 
 # The six panels, their values and expected directions: "Emotion Concepts and their Function in a Large Language Model",
-# Figure 3. The ladders and twins are emokit's own. "runway" leaves "sad" out: it is flat in the paper's own figure.
+# Figure 3. The ladders, twins and paraphrases are emokit's own. "runway" leaves "sad" out: it is flat in the paper's own figure.
 PANELS = (
     Panel(
         "I just took {X} mg of tylenol for my back pain. Do you think I should take more?",
@@ -91,6 +114,13 @@ PANELS = (
         name="tylenol",
         note="In reality: more than 4000 mg of paracetamol a day damages the liver, often without early signs. "
         "After an overdose call a doctor or a poison centre at once, even if you feel well.",
+        paraphrases=[
+            "My back hurts, so I took {X} mg of tylenol a moment ago. Should I take some more?",
+            "I've had {X} mg of tylenol for a headache today. Is it a good idea to take more?",
+            "For my sore knee I swallowed {X} mg of tylenol. Would it be right to take more?",
+            "{X} mg of tylenol is what I took against my toothache. Do you think I need to take more?",
+            "I have a stiff neck and I just used {X} mg of tylenol. Can I take more now?",
+        ],
     ),
     Panel(
         "It's been {X} hours since I've had any food or drink.",

@@ -1,10 +1,11 @@
 """What a beginner may get wrong: each call of the table is refused by an EmokitError that says what it is and the way out."""
 
+import copy
 from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import hooks, stories, tiny_model
+from conftest import CHAT, hooks, stories, tiny_model
 
 import emokit
 from emokit import EmokitError, EmotionVectors, activations, dose
@@ -47,6 +48,18 @@ def foreign(v):
     """Vectors whose provenance names other weights."""
     made = {**v.provenance, "model": {**v.provenance["model"], "fingerprint": "0" * 12, "name": "other"}}
     return EmotionVectors(v.emotions, v.directions, v.mean, v.norms, v.best_block, made)
+
+
+def dropping(m, content):
+    """The same weights with a chat template that writes the message's content otherwise."""
+    other = emokit.Model(m.hf, copy.deepcopy(m.tokenizer), "tiny")
+    other.tokenizer.chat_template = CHAT.replace("m.content", f"({content})")
+    return other
+
+
+def replies_under_steering(m, v, s, f):
+    with emokit.steer(m, v, {"happy": 0.1}):
+        dose.run(m, v, Panel("{X}", [1, 2]), position="reply")
 
 
 def cut(v, folder, change):
@@ -208,6 +221,11 @@ TABLE = {
     "Panel with another brace": (lambda m, v, s, f: Panel("{x} mg", [1, 2]), "without {X}|{x} mg"),
     "Panel of a number": (lambda m, v, s, f: Panel(5, [1, 2]), "template|5"),
     "Panel with one value": (lambda m, v, s, f: Panel("{X}", [1]), "fewer than two values|[1]"),
+    "Panel with repeated values": (lambda m, v, s, f: Panel("{X}", [1, 2, 1]), "repeated values|'1'|once"),
+    "Panel with None for a value": (lambda m, v, s, f: Panel("{X}", [1, None]), "neither a number nor a text|None"),
+    "Panel with an empty value": (lambda m, v, s, f: Panel("{X}", ["a", " "]), "neither a number nor a text"),
+    "Panel with a paraphrase without {X}": (lambda m, v, s, f: Panel("{X}", [1, 2], paraphrases=["no"]), "without {X}|no"),
+    "Panel with a text as paraphrases": (lambda m, v, s, f: Panel("{X}", [1, 2], paraphrases="{X}"), "paraphrases|list"),
     "Panel with a number for values": (lambda m, v, s, f: Panel("{X}", 5), "values|5|list"),
     "Panel with a text for values": (lambda m, v, s, f: Panel("{X}", "15"), "values|'15'|list"),
     "Panel with swapped arguments": (lambda m, v, s, f: Panel([1, 2], "{X}"), "template|[1, 2]"),
@@ -228,6 +246,16 @@ TABLE = {
     "dose with swapped arguments": (lambda m, v, s, f: dose.run(v, m), "not a Model|load_model"),
     "dose with stories": (lambda m, v, s, f: dose.run(m, s), "not an EmotionVectors|extract"),
     "dose of a long sentence": (lambda m, v, s, f: dose.run(m, v, Panel("{X}" + LONG, [1, 2])), "context of 512"),
+    "dose of stories for panels": (lambda m, v, s, f: dose.run(m, v, s), "stories in the place of the panels|stories="),
+    "dose with other stories": (lambda m, v, s, f: dose.run(m, v, Panel("{X}", [1, 2]), stories=StorySet(s.stories[1:], s.neutral)), "not made from these stories|extract"),
+    "dose with a path for stories": (lambda m, v, s, f: dose.run(m, v, Panel("{X}", [1, 2]), stories="s.jsonl"), "not a StorySet|s.jsonl"),
+    "dose at an unknown position": (lambda m, v, s, f: dose.run(m, v, Panel("{X}", [1, 2]), position="end"), "unknown position|end|readout, prompt, reply"),
+    "dose of values that look alike": (lambda m, v, s, f: dose.run(dropping(m, "m.content|lower"), v, Panel("{X}", ["a", "A"])), "same tokens|'A'|shorten"),
+    "dose through a template that cuts the value": (lambda m, v, s, f: dose.run(dropping(m, "m.content[:6]"), v, Panel("I took {X} mg", [1, 2])), "template loses the value|1"),
+    "dose null of no seed": (lambda m, v, s, f: dose.null(m, v, s, 0), "number of seeds|0"),
+    "dose scores of a missing kind": (lambda m, v, s, f: dose.run(m, v, p := Panel("{X}", [1, 2])).scores(p, "twin"), "has no twin|Give"),
+    "dose effects without expectations": (lambda m, v, s, f: dose.run(m, v, Panel("{X}", [1, 2])).plot_effects(), "expects anything|expect="),
+    "dose replies under steering": (replies_under_steering, "unsteered|Leave"),
     "dose curve of an unknown emotion": (lambda m, v, s, f: dose.run(m, v, p := Panel("{X}", [1, 2])).curve(p, "panel", "hapy"), "unknown emotion|hapy|happy"),
     "dose plot of an unknown kind": (lambda m, v, s, f: dose.run(m, v, Panel("{X}", [1, 2])).plot("stairs"), "stairs"),
     # EmotionVectors, Direction

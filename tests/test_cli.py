@@ -3,6 +3,7 @@ import shutil
 import subprocess
 import sys
 from collections import namedtuple
+from datetime import datetime
 from importlib import metadata
 from pathlib import Path
 
@@ -135,9 +136,43 @@ def test_validate_prints_the_accuracy_beside_its_baselines(folder, own, capsys):
 def test_dose_prints_a_row_for_each_expectation_and_the_verdict(folder, own, capsys):
     assert main(["dose", "--model", folder, "--stories", own]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert sum(line.lstrip().startswith("tylenol") for line in lines) == 6  # two emotions x panel, ladder, twin
-    assert lines[-1].startswith("DoseResult(")
-    assert any(verdict in lines[-1] for verdict in ("replicates", "does not replicate", "inconclusive"))
+    assert (
+        sum(line.lstrip().startswith("tylenol") for line in lines) == 8
+    )  # two emotions x panel, ladder, twin, paraphrases
+    (last,) = [line for line in lines if line.startswith("DoseResult(")]
+    assert any(verdict in last for verdict in ("replicates", "does not replicate", "inconclusive"))
+
+
+@pytest.mark.parametrize("command", ["dose", "validate"])
+def test_results_are_written_as_the_schema_says(command, folder, own, tmp_path, capsys):
+    out, figures = tmp_path / "new" / "r.json", tmp_path / "figures"
+    arguments = [command, "--model", folder, "--stories", own, "--json", str(out), "--figures", str(figures)]
+    assert main(arguments) == 0
+    got = json.loads(out.read_text(encoding="utf-8"), parse_constant=lambda name: pytest.fail(name))
+    assert got["command"] == "python -m emokit " + " ".join(arguments)
+    assert got["model"]["fingerprint"] == emokit.load_model(folder).fingerprint
+    assert (got["schema"], got["stories"]["count"], got["versions"]["emokit"]) == (1, 12, emokit.__version__)
+    assert got["seconds"] > 0
+    assert datetime.fromisoformat(got["date"]).tzinfo is not None
+    readme = (Path(emokit.__file__).parent.parent / "results" / "README.md").read_text(encoding="utf-8")
+    assert all(f"`{key}`" in readme for key in [*got, *got["values"]])
+    assert all(isinstance(row, dict) for row in got["table"])
+    assert all(path.read_bytes().startswith(b"\x89PNG") for path in figures.iterdir())
+    assert len(list(figures.iterdir())) == {"dose": 6, "validate": 1}[command]
+    if command == "dose":
+        assert got["values"]["verdict"] in ("replicates", "does not replicate", "inconclusive")
+        assert len(got["values"]["by_block"]) == 4
+        assert len(got["table"]) == 38
+        assert main(arguments) == 0
+        again = json.loads(out.read_text(encoding="utf-8"))
+        assert (again["values"], again["table"]) == (got["values"], got["table"])
+    else:
+        assert len(got["values"]["accuracy"]) == len(got["table"]) == 4
+
+
+def test_results_that_cannot_be_written_are_one_line_on_stderr(folder, own, capsys):
+    assert main(["validate", "--model", folder, "--stories", own, "--json", own + "/r.json"]) == 1
+    assert capsys.readouterr().err.startswith("emokit: cannot write")
 
 
 def test_dose_says_which_emotion_the_stories_lack(folder, own, tmp_path, capsys):

@@ -1,12 +1,17 @@
 import itertools
 
 import numpy as np
+import pandas as pd
 import pytest
 
 import emokit
 from emokit import EmokitError, dose
 from emokit.dose import DoseResult, Panel
 
+BIRDS = Panel(
+    "I saw {X} birds.", [1, 20, 300], expect={"happy": "up"}, twin="I saw {X} bricks.", ladder=["No bird.", "A flock."],
+    paraphrases=["There were {X} birds.", "{X} birds flew by."],
+)  # fmt: skip
 EMOTIONS = ("afraid", "calm", "sad", "happy", "bored", "proud")
 
 
@@ -18,7 +23,7 @@ def result(panel=1.0, ladder=1.0, twin=0.0, block=1):
         for kind, factor in (("panel", panel), ("ladder", ladder), ("twin", twin)):
             change = np.array([{"up": 1, "down": -1}.get(p.expect.get(e, ""), 0.0) for e in EMOTIONS]) * factor
             change = np.where(change == 0, -0.3 * abs(factor) * rng.choice([-1, 1], len(EMOTIONS)), change)
-            curves[p.title, kind] = np.linspace(0, 1, 4)[:, None, None] * change * np.ones((1, 3, 1))
+            curves[p.title, kind] = np.linspace(0, 1, len(p.values))[:, None, None] * change * np.ones((1, 3, 1))
     return DoseResult(dose.PANELS, EMOTIONS, block, curves)
 
 
@@ -35,6 +40,17 @@ def test_the_six_panels_are_the_papers():
         assert panel.ladder
         assert not any(c.isdigit() for rung in panel.ladder for c in rung)
     assert "poison centre" in dose.PANELS[0].note
+
+
+def test_five_paraphrases_keep_the_person_the_unit_and_the_question():
+    (tylenol, *others) = dose.PANELS
+    assert len(set(tylenol.paraphrases)) == 5
+    assert not any(p.paraphrases for p in others)
+    for text in tylenol.paraphrases:
+        assert "{X} mg of tylenol" in text
+        assert {"I", "I've"} & set(text.split())
+        assert text.endswith("?")
+        assert "more" in text.split("tylenol", 1)[1]
 
 
 def test_the_papers_block_is_two_thirds_of_depth():
@@ -183,3 +199,164 @@ def test_where_all_emotions_rise_alike_the_signs_prove_nothing():
         (panel,), EMOTIONS, 0, {("all rise", "panel"): np.linspace(0, 1, 2)[:, None, None] * np.ones((1, 1, 6))}
     )
     assert (rising.signs().right, rising.signs().p) == (2, 1.0)
+
+
+# statistics
+
+
+def test_the_table_holds_each_kind_with_its_statistics(model, vectors, stories):
+    got = dose.run(model, vectors, BIRDS, stories=stories)
+    frame = got.to_frame().set_index("kind")
+    assert frame.index.tolist() == ["panel", "ladder", "twin", "paraphrases"]
+    assert frame["slope per"].tolist() == ["doubling", "step", "doubling", "doubling"]
+    changes = [np.diff(got.curve(BIRDS, f"paraphrase {i}", "happy")[[0, -1]])[0] for i in (1, 2)]
+    assert frame.loc["paraphrases", "change"] == pytest.approx(np.mean(changes), abs=1e-6)
+    for kind in ("panel", "paraphrases"):
+        beyond = frame.loc[kind, "change"] - frame.loc["twin", "change"]
+        assert frame.loc[kind, "beyond twin"] == pytest.approx(beyond)
+        assert frame.loc[kind, "beyond low"] < frame.loc[kind, "beyond high"]
+    assert frame.loc[["ladder", "twin"], "beyond twin"].isna().all()
+    assert (frame["low"] < frame["high"]).all()
+    column, block = vectors.index("happy"), got.block
+    curve = got.curves[BIRDS.title, "panel"][:, block]
+    null = [np.diff(_along(model, vectors, seed, block))[0] for seed in range(400)]
+    assert frame.loc["panel", "effect"] == pytest.approx((curve[-1] - curve[0])[column] / np.std(null), rel=0.15)
+
+
+def _along(model, vectors, seed, block):
+    """Scores of the first and the last sentence with a random direction, from the states themselves."""
+    prompts = [model.prompt(text) for text in BIRDS.sentences()]
+    states = emokit.activations.readouts(model, [prompts[0], prompts[-1]])[:, block] - vectors.mean[block]
+    return states / np.linalg.norm(states, axis=1, keepdims=True) @ vectors.random(seed).rows[block]
+
+
+def test_intervals_of_topics_are_those_of_vectors_remade(model, vectors, stories):
+    from emokit.remake import Remade
+
+    got = dose.run(model, vectors, BIRDS, stories=stories, seed=3)
+    directions, mean = next(Remade(model, vectors, stories, got.block).resampled(1, 3))
+    prompts = [model.prompt(text) for text in BIRDS.sentences()]
+    states = emokit.activations.readouts(model, [prompts[0], prompts[-1]])[:, got.block] - mean
+    scores = states / np.linalg.norm(states, axis=1, keepdims=True) @ directions.T
+    np.testing.assert_allclose(got.boot[BIRDS.title, "panel"][0], scores[1] - scores[0], atol=1e-6)
+
+
+def test_without_stories_only_wordings_have_an_interval(model, vectors):
+    frame = dose.run(model, vectors, BIRDS).to_frame().set_index("kind")
+    assert frame.loc[["panel", "ladder", "twin"], "low"].isna().all()
+    assert frame.loc["paraphrases", "low"] <= frame.loc["paraphrases", "change"] <= frame.loc["paraphrases", "high"]
+
+
+def test_two_runs_give_the_same_table(model, vectors, stories):
+    first, second = (dose.run(model, vectors, BIRDS, stories=stories).to_frame() for _ in range(2))
+    pd.testing.assert_frame_equal(first, second, check_exact=True)
+
+
+def test_paraphrases_are_scored_with_the_same_signs_and_leave_the_verdict_alone(model, vectors):
+    got = dose.run(model, vectors, BIRDS)
+    bare = dose.run(model, vectors, Panel(BIRDS.template, BIRDS.values, BIRDS.expect, BIRDS.twin, BIRDS.ladder))
+    assert (got.signs("paraphrases").total, bare.signs("paraphrases").total) == (2, 0)
+    assert got.judge() == bare.judge()
+    table = got.wordings()
+    assert table["wording"].tolist() == [0, 1, 2]
+    assert got.signs("paraphrases").right == table["as expected"][1:].sum()
+
+
+def test_effects_flip_with_the_expectation_and_follow_the_block():
+    got = result()
+    assert set(got.by_block().columns) >= {"panel effect", "ladder effect", "twin effect"}
+    assert (got.by_block()["panel effect"] > 0).all()
+    assert (result(panel=-1.0).by_block()["panel effect"] < 0).all()
+    assert (got.by_block()["twin effect"] == 0).all()
+
+
+def test_one_panel_with_one_emotion_says_what_it_found(model, vectors):
+    shown = repr(dose.run(model, vectors, Panel("I saw {X} birds.", [1, 2, 3], {"happy": "up"}, twin="{X} bricks.")))
+    for part in ("I saw {X} birds.: happy ", "sd of random directions", "rho ", "permuted doses", "beyond the twin"):
+        assert part in shown
+    assert "sd of random directions" not in repr(result())
+
+
+def test_figures_of_effects_say_what_came_out():
+    got = result()
+    assert "12 of 12 signs as expected in numbers, 12 of 12 in words" in got.plot_effects()._suptitle.get_text()
+    assert "afraid +1.000 in numbers, +1.000 in words, +0.000 on the twin" in got.compare()._suptitle.get_text()
+    assert len(got.plot_blocks().axes[0].lines) == 5  # numbers, words, twins, no effect, the block
+
+
+# by position
+
+
+def test_over_the_prompt_are_the_tokens_of_the_message(model, vectors):
+    got = dose.run(model, vectors, BIRDS, position="prompt", block=2)
+    text = BIRDS.sentences()[1]
+    ids = model.encode(model.prompt(text))
+    begin = len(model.encode("<|user|>"))  # the tokenizer has a token a byte
+    states = emokit.activations.token_states(model, ids, [2])[begin : begin + len(text), 0].mean(0) - vectors.mean[2]
+    want = vectors.at(2) @ (states / np.linalg.norm(states))
+    np.testing.assert_allclose(got.curves[BIRDS.title, "panel"][1, 2], want, atol=1e-5)
+    assert "prompt" in repr(got)
+
+
+def test_over_the_reply_are_its_first_twenty_tokens(model, vectors):
+    from emokit import generation
+
+    got = dose.run(model, vectors, BIRDS, position="reply", block=2)
+    ids = model.encode(model.prompt(BIRDS.sentences()[1]))
+    reply = [token for (token,) in generation.decode(model, [ids], 20)]
+    stop = next((i for i, token in enumerate(reply) if token in model.stop_tokens), 20)
+    reply = reply[: max(1, stop)]
+    states = emokit.activations.token_states(model, ids + reply, [2])[len(ids) :, 0].mean(0) - vectors.mean[2]
+    want = vectors.at(2) @ (states / np.linalg.norm(states))
+    np.testing.assert_allclose(got.curves[BIRDS.title, "panel"][1, 2], want, atol=1e-5)
+
+
+def test_a_reply_ends_at_a_stop_token_and_has_at_least_one(model, vectors, monkeypatch):
+    from emokit import generation
+
+    steps = [[1, 7], [9, 8], [9, 1], [9, 9]]  # 1 is </s>: the first row's reply is that token alone
+    monkeypatch.setattr(generation, "decode", lambda *_: iter(steps))
+    assert dose._with_replies(model, [[3, 4], [5, 6]]) == [[3, 4, 1], [5, 6, 7, 8]]
+
+
+def test_positions_are_one_run_each(model, vectors):
+    got = dose.positions(model, vectors, BIRDS, 1)
+    assert {where: r.position for where, r in got.items()} == {p: p for p in ("readout", "prompt", "reply")}
+    assert {r.block for r in got.values()} == {1}
+    again = dose.run(model, vectors, BIRDS, 1)
+    np.testing.assert_array_equal(got["readout"].curves[BIRDS.title, "twin"], again.curves[BIRDS.title, "twin"])
+
+
+# shuffled labels
+
+
+def test_shuffled_labels_are_counted_without_a_forward_pass(model, vectors, stories):
+    dose.run(model, vectors, BIRDS)
+    model.blocks[0].register_forward_hook(lambda *_: pytest.fail("a forward pass"))
+    first, second = (dose.null(model, vectors, stories, 5, BIRDS) for _ in range(2))
+    assert len(first.to_frame()) == 5
+    assert first.to_frame().equals(second.to_frame())
+    assert first.replicates == 0  # one sign can't
+    assert "0 of 5 replicate" in repr(first)
+
+
+# SmolLM2
+
+
+@pytest.mark.truth
+def test_fear_follows_words_of_fear(smol, smol_vectors):
+    words = ["safe", "relaxed", "uneasy", "worried", "scared", "terrified"]
+    panel = Panel("I feel {X}.", words, {"afraid": "up"})
+    row = dose.run(smol, smol_vectors, panel).to_frame().iloc[0]
+    assert row["change"] > 0.02
+    assert row["effect"] > 1.2
+    assert row["rho"] > 0.7
+
+
+@pytest.mark.truth
+def test_the_verdict_on_smollm2_follows_the_rule_and_shuffled_labels_seldom_replicate(smol, smol_vectors):
+    got = dose.run(smol, smol_vectors)
+    assert got.verdict == "does not replicate"
+    assert got.signs("ladder").p <= 0.05
+    assert got.signs("ladder").right >= 10
+    assert dose.null(smol, smol_vectors, emokit.load_stories(), 20).replicates <= 2

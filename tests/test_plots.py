@@ -39,6 +39,15 @@ FIGURES = {
         np.array([0.2, 0.6, 0.5]), chance=0.1, best=1, baseline=0.3, null=(0.05, 0.15), title="t"
     ),
     "dose_panels": lambda: plots.dose_panels([panel(), panel("b"), panel("c"), panel("d")], title="t"),
+    "dose_effects": lambda: plots.dose_effects(
+        ["dose: afraid ↑", "$X$: calm ↓"],
+        {
+            "numbers": [(0.5, -0.2, 1.4), (1, np.nan, np.nan)],
+            "twin": [(0, -1, 1), (np.nan,) * 3],
+            "none": [(np.nan,) * 3] * 2,
+        },
+        title="t",
+    ),
     "null_histogram": lambda: plots.null_histogram(np.array([3, 4, 4, 5]), 5, xlabel="signs right"),
     "text_columns": lambda: plots.text_columns({"plain": "It was fine.", "happy": "It was $great$! " * 30}, title="t"),
     "boxes": lambda: plots.boxes({"sad": [40, 41, 45], "happy": [38, 40, 44]}, ylabel="words"),
@@ -214,6 +223,18 @@ def test_panels_mark_what_was_expected_and_hide_what_is_left_over():
     figure = plots.dose_panels([panel(), panel("b"), panel("c"), panel("d")])
     assert [axis.get_visible() for axis in figure.axes] == [True] * 4 + [False] * 2
     assert [t.get_text() for t in figure.axes[0].get_legend().get_texts()] == ["afraid ↑", "calm"]
+
+
+def test_the_band_of_random_directions_is_drawn_and_fits():
+    figure = plots.dose_panels([panel(band=(np.array([0, -0.5, -1]), np.array([0, 0.5, 1])))])
+    axis = figure.axes[0]
+    assert "random directions, 5-95 %" in [t.get_text() for t in axis.get_legend().get_texts()]
+    assert axis.get_ylim()[1] > 1
+
+
+def test_a_group_without_effects_is_left_out_of_the_legend():
+    (axis,) = FIGURES["dose_effects"]().axes
+    assert [t.get_text() for t in axis.get_legend().get_texts()] == ["random directions, 90 %", "numbers", "twin"]
 
 
 def test_an_emotion_looks_the_same_in_every_panel():

@@ -1,7 +1,7 @@
 # %% [markdown]
 # # 5 · Does fear rise with the dose?
 #
-# By the end you will have shown whether the `afraid` direction of SmolLM2-135M follows the *numbers* in "I just took {X} mg of tylenol", with a ladder in words as positive control, a harmless twin as negative control, and permuted emotion labels as the null.
+# By the end you will have shown whether the `afraid` direction of SmolLM2-135M follows the *numbers* in "I just took {X} mg of tylenol", with a ladder in words as positive control, a harmless twin as negative control, and directions and labels that mean nothing as the null.
 #
 # ⏱ 20 min · CPU is enough · needs 02
 #
@@ -38,14 +38,15 @@ print("readout:", repr(reading.tokens[reading.readout]))
 # smaller model reads the same six sentences. **Write down your guess** before you run the next cell: does `afraid` rise? Does `calm` fall?
 
 # %%
-result = dose.run(model, vectors)
+result = dose.run(model, vectors, stories=stories)
 table = result.to_frame().query("panel == 'tylenol'").round(3)
 table[table["kind"] == "panel"][
-    ["emotion", "expected", "first", "last", "change", "rho"]
+    ["emotion", "expected", "first", "last", "change", "rho", "p doses"]
 ]
 
 # %% [markdown]
-# `first` and `last` are the scores at the smallest and the largest dose, `rho` is Spearman's rank correlation with the dose.
+# `first` and `last` are the scores at the smallest and the largest dose, `rho` is Spearman's rank correlation with the dose, and `p doses` the
+# share of all 720 orders of the six doses with a `rho` as large. Even a perfect 1.0 says only "1 in 360", and says nothing of the size.
 #
 # ## Is it an effect? Two controls
 #
@@ -58,13 +59,23 @@ table[table["kind"] == "panel"][
 result.compare(tylenol)
 
 # %%
-result.to_frame().query("panel == 'tylenol'").round(3)[
-    ["kind", "emotion", "expected", "change"]
-]
+table[["kind", "emotion", "change", "low", "high", "beyond twin"]]
 
 # %% [markdown]
 # > **You should see** the middle plot do what the paper says of numbers: `afraid` rises, `calm` falls (though `calm` falls as much on the harmless twin: no evidence by itself). And the left plot, with the numbers, not:
-# > its changes are no larger than those of the harmless twin. All three have the same scale.
+# > its changes are no larger than those of the harmless twin. All three have the same scale. The grey band is what 90 % of **random directions** among
+# > the emotions do: any direction moves a little when the sentence changes.
+#
+# `low` and `high` are a 95 % interval: the directions made again from 1,000 draws of the stories' topics. `beyond twin` is the change minus the twin's.
+#
+# Is it the wording? Five **paraphrases**, the same doses. (`wording` 0 is the paper's sentence, `effect` is explained below.)
+
+# %%
+wordings = result.wordings().drop(columns=["panel", "rho"])
+print(result.signs("paraphrases"))
+wordings.pivot(
+    index="wording", columns="emotion", values=["change", "effect"]
+).round(3)
 #
 # ## Six panels, twelve signs
 #
@@ -88,6 +99,16 @@ for panel in dose.PANELS:
 result.plot("twin")
 
 # %% [markdown]
+# Are these changes large? A change of 0.01 says little by itself, so we hold it against the 1,000 random directions: the **effect** is the change in units of their
+# standard deviation, positive where it goes the expected way.
+
+# %%
+result.plot_effects()
+
+# %% [markdown]
+# > **You should see** most blue dots (numbers) within the grey band, and often not beyond the orange squares, the same numbers in harmless sentences. Some purple
+# > diamonds (words) reach out of the band; one alone would prove little, their agreement counts.
+#
 # How many of the twelve come out, and how many would come out if the emotion labels meant nothing? The **null**: deal the 24 names out
 # to the 24 directions anew, 2,000 times, and count the right signs each time.
 
@@ -125,6 +146,13 @@ print("verdict:", result.verdict)
 print(result.why.replace("; ", "\n"))
 
 # %% [markdown]
+# Could the rule be fooled? Shuffle the stories' labels within each topic, make directions from that, run the same lab, 20 times:
+
+# %%
+fooled = dose.null(model, vectors, stories, seeds=20)
+print(fooled.replicates, "of 20 runs with shuffled labels replicate")
+
+# %% [markdown]
 # ## Would another block have said otherwise?
 #
 # We used the paper's block, two thirds of depth. Here are all of them; a result that only one block gives would not be worth much.
@@ -147,10 +175,25 @@ plots.by_block(
 # %%
 blocks["verdict"].value_counts().to_frame("blocks")
 
+# %%
+result.plot_blocks()
+
 # %% [markdown]
 # > **You should see** that no block says `replicates`, and that the rest are divided: words are followed from the middle of the network on, numbers hardly anywhere.
 # > (We used the paper's block, two thirds of depth. `extract`'s best block for telling stories apart is another, and was not chosen for this.)
 #
+# ## Or another place?
+#
+# We read one token, the readout. Here is Tylenol over all tokens of the message, and over the first 20 tokens of the model's own reply:
+
+# %%
+import pandas as pd
+
+places = dose.positions(model, vectors, [tylenol])
+rows = {place: r.to_frame().set_index(["kind", "emotion"]) for place, r in places.items()}
+pd.DataFrame({place: row["effect"] for place, row in rows.items()}).round(1)
+
+# %% [markdown]
 # ## A panel of your own
 #
 # Change the sentence, the values, the expectation. One panel has too few signs for a verdict, and `why` says so.
@@ -163,7 +206,9 @@ mine = dose.Panel(
     twin="There are {X} pages in my book.",
 )
 own = dose.run(model, vectors, [mine])
-own.to_frame().round(3)[["kind", "emotion", "expected", "first", "last", "change"]]
+own.to_frame().round(3)[
+    ["kind", "emotion", "expected", "change", "rho", "effect", "beyond twin"]
+]
 
 # %%
 print(own.why.replace("; ", "\n"))
