@@ -159,7 +159,7 @@ class DoseCurves:
         ]  # fmt: skip
         return float(np.mean(found)) if found else math.nan
 
-    def _band(self, panel: Panel, kind: str) -> tuple[Array, Array]:
+    def band(self, panel: Panel, kind: str = "panel") -> tuple[Array, Array]:
         """The 5 and 95 % quantiles of the change that random directions show at each value."""
         scores = self._random(self.scores(panel, kind)[:, self.block], self.block)
         low, high = np.quantile(scores - scores[0], [0.05, 0.95], axis=1)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -57,12 +57,20 @@ def run(
     chosen, block = _checked(model, vectors, panels, block, seed)
     if position not in POSITIONS:
         raise EmokitError("unknown position", position, f"Choose among: {', '.join(POSITIONS)}.")
-    remade = Remade(model, vectors, stories, block) if stories is not None else None
     states = _states(model, chosen, position)
     curves = {key: _cosines(s, vectors.mean, vectors.directions) for key, s in states.items()}
     gram = np.einsum("bew,bfw->bef", vectors.directions, vectors.directions)
-    boot = _resampled(remade, states, block, seed) if remade is not None else {}
-    return DoseResult(chosen, vectors.emotions, block, curves, seed, gram, boot, position)
+    result = DoseResult(chosen, vectors.emotions, block, curves, seed, gram, position=position)
+    return result if stories is None else with_intervals(model, result, Remade(model, vectors, stories, block))
+
+
+def with_intervals(
+    model: Model, result: DoseResult, remade: Remade, stop: Callable[[], bool] = lambda: False
+) -> DoseResult:
+    """A result at the block of `remade`, with intervals over 1,000 draws of its topics; without, once `stop()` is true."""
+    states = _states(model, result.panels, result.position)
+    boot = _resampled(remade, states, remade.block, result.seed, stop)
+    return replace(result, block=remade.block, boot=boot)
 
 
 def positions(
@@ -258,12 +266,14 @@ def _cosines(states: Array, mean: Array, directions: Array) -> Array:
 
 
 def _resampled(
-    remade: Remade, states: dict[tuple[str, str], Array], block: int, seed: int
+    remade: Remade, states: dict[tuple[str, str], Array], block: int, seed: int, stop: Callable[[], bool]
 ) -> dict[tuple[str, str], Array]:
     """Changes from first to last value under directions of resampled topics: [draws, emotions] for each title and kind."""
     ends = np.concatenate([s[[0, -1], block] for s in states.values()]).astype(float)[:, None]
     changes = []
     for directions, mean in progress(remade.resampled(DRAWS, seed), total=DRAWS, desc="resampled topics"):
+        if stop():
+            return {}
         scores = _cosines(ends, mean[None], directions[None])[:, 0]
         changes.append(scores[1::2] - scores[::2])
     return dict(zip(states, np.stack(changes, axis=1), strict=True))

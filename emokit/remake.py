@@ -24,7 +24,7 @@ class Remade:
     def __init__(self, model: Model, vectors: EmotionVectors, stories: StorySet, block: int) -> None:
         check_kinds((model, Model), (vectors, EmotionVectors), (stories, StorySet))
         vectors.check(model)
-        made = vectors.provenance
+        made, self.block = vectors.provenance, block
         if made.get("stories", {}).get("fingerprint") != stories.fingerprint:
             raise EmokitError(
                 "the vectors were not made from these stories", stories, "Give the stories that `extract` was given."

@@ -151,7 +151,7 @@ class DoseResult(DoseCurves):
 
         panel = panel or self.panels[0]
         kinds = [kind for kind in NAMES if self._kinds(panel, kind)]
-        shown = [self._shown(panel, kind, NAMES[kind], emotions) | {"band": self._band(panel, kind)} for kind in kinds]
+        shown = [self._shown(panel, kind, NAMES[kind], emotions) | {"band": self.band(panel, kind)} for kind in kinds]
         leading = next(iter(panel.expect), None)
         told = {"panel": "in numbers", "ladder": "in words", "twin": "on the twin"}
         found = [f"{self._change(panel, k, leading):+.3f} {told[k]}" for k in kinds] if leading else []

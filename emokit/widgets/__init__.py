@@ -2,8 +2,9 @@
 
 from .board import Board
 from .console import SteeringConsole
+from .dose_lab import DoseLab
 from .monitor import LiveMonitor
 from .reader import TokenReader
 from .worker import Latest
 
-__all__ = ["Board", "Latest", "LiveMonitor", "SteeringConsole", "TokenReader"]
+__all__ = ["Board", "DoseLab", "Latest", "LiveMonitor", "SteeringConsole", "TokenReader"]
