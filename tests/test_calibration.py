@@ -261,8 +261,8 @@ def test_the_console_takes_its_limits_from_a_calibration(kit):
     model, vectors, _ = kit
     at = dataclasses.replace(made(UP, 0.15, [0, 0.1, 0.5]), blocks=(vectors.best_block,), best_block=vectors.best_block)
     board = SteeringConsole(model, vectors, "Hi", emotions=["happy"], max_new_tokens=2, calibration=at)
-    assert (board.sliders["happy"].min, board.sliders["happy"].max) == (-0.5, 0.2)
-    with pytest.raises(EmokitError, match="beyond the slider.*0.3.*-0.5 to 0.2"):
+    assert tuple(board.limits) == (-0.5, 0.2)
+    with pytest.raises(EmokitError, match="beyond the slider.*0.3.*Use -0.5 to 0.2"):
         board.set(happy=0.3)
     board.close()
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -62,7 +62,7 @@ def grow(
     limit: int = 40,
     temperature: float = 0.0,
     seed: int | None = 0,
-) -> Iterator[list[Branch]]:
+) -> Generator[list[Branch], None, None]:
     """Replies to a prompt taken as it is, one for each of `strengths`, steered at `block`; yields after each token.
 
     Scores are read in the steered states of the best block. The model's lock is held until the iterator is closed.

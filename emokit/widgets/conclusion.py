@@ -8,8 +8,10 @@ from typing import Any, NamedTuple
 from ..dose import DoseResult, Panel
 from ..verdict import ALPHA
 
-HEAD = ("emotion", "expected", "change", "95 % interval", "in sd of random directions", "order: rho (p)")
-HEAD += ("on the twin", "in words", "other wordings")
+HEAD = (
+    *("emotion", "expected", "change", "95 % interval", "in sd of random directions", "order: rho (p)"),
+    *("on the twin", "in words", "other wordings"),
+)
 
 
 class Conclusion(NamedTuple):

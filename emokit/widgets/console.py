@@ -52,8 +52,8 @@ class SteeringConsole(Board):
     asked = traitlets.Bool().tag(sync=True, runs=True)
     colour = traitlets.Unicode().tag(sync=True)  # the emotion that colours the replies
     swept = traitlets.Unicode().tag(sync=True)  # the emotion of a sweep
-    limits = traitlets.List().tag(sync=True)  # the sliders' two ends at the block
-    history = traitlets.List().tag(sync=True)  # complete runs, the newest last
+    limits: Any = traitlets.List().tag(sync=True)  # the sliders' two ends at the block
+    history: Any = traitlets.List().tag(sync=True)  # complete runs, the newest last
 
     def __init__(
         self,
@@ -152,7 +152,7 @@ class SteeringConsole(Board):
             return self._sweep(stop, settings, prompt, sweep)
         known, plain = self._plain
         key = (prompt, settings.max_new_tokens, settings.temperature, settings.seed)
-        rows: dict[str, Strengths] = {"unsteered": {}, "steered": {**strengths}}
+        rows: dict[str, Strengths] = {"unsteered": {}, "steered": dict(strengths.items())}
         if settings.control:
             rows["random direction"] = {self._vectors.random(settings.seed): self._size(strengths, settings.block)}
         columns = {name: _column(name) for name in rows | ({"just prompting": {}} if settings.asked else {})}

@@ -42,7 +42,7 @@ class DoseLab(Board):
     _esm = front("dose_lab")
     start = traitlets.Unicode().tag(sync=True)  # whose fields were filled in last
     template = traitlets.Unicode().tag(sync=True, runs=True)
-    values = traitlets.List().tag(sync=True, runs=True)
+    values: Any = traitlets.List().tag(sync=True, runs=True)
     expect = traitlets.Dict().tag(sync=True, runs=True)  # emotion: "up" or "down"
     twin = traitlets.Unicode().tag(sync=True, runs=True)  # "" for none
     ladder = traitlets.List(traitlets.Unicode()).tag(sync=True, runs=True)

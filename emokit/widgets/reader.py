@@ -51,15 +51,15 @@ class TokenReader(Board):
     ) -> None:
         check_kinds((model, Model), (vectors, EmotionVectors))
         vectors.check(model)
+        self._model: Model = model
         self._vectors = vectors
         self._read: tuple[Any, list[Reading]] = (None, [])
         self._now: Reading | None = None
-        chat = not isinstance(content, str)
         super().__init__(
             model,
             vectors,
-            text=transcript(content) if chat else content,
-            chat=chat,
+            text=content if isinstance(content, str) else transcript(content),
+            chat=not isinstance(content, str),
             block=vectors.block(block),
             emotion=vectors.emotions[vectors.index(emotion)] if emotion else "",
         )
