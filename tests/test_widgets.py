@@ -60,22 +60,22 @@ def board(model, vectors):
 def test_the_board_works_from_python(board, model, vectors):
     import emokit
 
-    board.set(happy=0.5, sad=-0.25)
+    board.set(happy=0.3, sad=-0.25)
     assert board.wait(20)
     assert board.replies["unsteered"] == model.generate("Hello", max_new_tokens=6)
-    with emokit.steer(model, vectors, {"happy": 0.5, "sad": -0.25}):
+    with emokit.steer(model, vectors, {"happy": 0.3, "sad": -0.25}):
         assert board.replies["steered"] == model.generate("Hello", max_new_tokens=6)
     assert board.replies["random direction"] == ""
     assert board.status.value == "done"
-    assert repr(board) == "SteeringConsole(happy=+0.50, sad=-0.25)"
+    assert repr(board) == "SteeringConsole(happy=+0.30, sad=-0.25)"
     assert hooks(model) == 0
 
 
 def test_a_slider_moved_in_the_browser_runs_the_model(board, model):
-    state = {"method": "update", "state": {"value": 0.4}, "buffer_paths": []}
+    state = {"method": "update", "state": {"value": 0.2}, "buffer_paths": []}
     board.sliders["happy"]._handle_msg({"content": {"data": state}, "buffers": []})
     assert board.wait(20)
-    assert board.strengths == {"happy": 0.4, "sad": 0.0}
+    assert board.strengths == {"happy": 0.2, "sad": 0.0}
     assert board.replies["steered"]
 
 
@@ -83,9 +83,9 @@ def test_the_control_is_a_random_direction_of_the_same_size(board, model, vector
     import emokit
 
     board.control.value = True
-    board.set(happy=0.3, sad=0.4)
+    board.set(happy=0.3, sad=0.2)
     assert board.wait(20)
-    pushed = 0.3 * vectors["happy"].rows + 0.4 * vectors["sad"].rows
+    pushed = 0.3 * vectors["happy"].rows + 0.2 * vectors["sad"].rows
     size = float(np.linalg.norm(pushed[vectors.best_block]))
     with emokit.steer(model, vectors, {vectors.random(0): size}):
         assert board.replies["random direction"] == model.generate("Hello", max_new_tokens=6)

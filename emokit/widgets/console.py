@@ -18,7 +18,7 @@ from ..vectors import Direction, EmotionVectors
 from .worker import Latest
 
 COLUMNS = ("unsteered", "steered", "random direction")
-LIMIT = 0.5  # of a slider without a calibration: where `calibrate` finds replies odd on the default model
+LIMIT = 0.3  # of a slider without a calibration: the working strength of the default model that `calibrate` measured
 
 
 class SteeringConsole(ipywidgets.VBox):
@@ -192,7 +192,7 @@ class SteeringConsole(ipywidgets.VBox):
 
 
 def limits(vectors: EmotionVectors, calibration: Calibration | None = None) -> tuple[float, float]:
-    """The ends of a slider: the working strengths at the best block, and 0.5 to a side on which there is none."""
+    """The ends of a slider: the working strengths at the best block, and 0.3 (`LIMIT`) to a side on which there is none."""
     if calibration is None:
         return -LIMIT, LIMIT
     if not isinstance(calibration, Calibration):
