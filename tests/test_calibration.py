@@ -261,8 +261,8 @@ def test_the_console_takes_its_limits_from_a_calibration(kit):
     model, vectors, _ = kit
     at = dataclasses.replace(made(UP, 0.15, [0, 0.1, 0.5]), blocks=(vectors.best_block,), best_block=vectors.best_block)
     board = SteeringConsole(model, vectors, "Hi", emotions=["happy"], max_new_tokens=2, calibration=at)
-    assert tuple(board.limits) == (-0.5, 0.2)
-    with pytest.raises(EmokitError, match="beyond the slider.*0.3.*Use -0.5 to 0.2"):
+    assert tuple(board.limits) == (-0.3, 0.2)
+    with pytest.raises(EmokitError, match="beyond the slider.*0.3.*Use -0.3 to 0.2"):
         board.set(happy=0.3)
     board.close()
 
@@ -318,3 +318,17 @@ def test_where_there_is_no_system_role_the_instruction_stands_before_the_prompt(
             template = "{% if messages[0].role == 'system' %}" + template + "{% endif %}x"
             model.tokenizer.chat_template = template
         assert trials.told(model, "sad", "Hi") == [{"role": "user", "content": "Answer as somebody who is sad. Hi"}]
+
+
+@pytest.mark.truth
+def test_at_a_working_strength_words_move_further_than_under_random_directions(smol, smol_vectors):
+    emotions = calibration._emotions(smol_vectors, None)
+    assert emotions == ("afraid", "calm", "excited", "hopeless")
+    pushes = [(key, 0.2) for key in (*emotions, *map(smol_vectors.random, range(3)))]
+    for stem in trials.STEMS:
+        words = trials.words(smol, smol_vectors, 18, pushes, stem, emotions) - smol.logprobs(
+            stem, [f" {e}" for e in emotions]
+        )
+        gains = words - (words.sum(1, keepdims=True) - words) / 3
+        assert np.diag(gains[:4]).mean() > 1
+        assert np.diag(gains[:4]).mean() > gains[4:].max(0).mean()

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from ..plots import Figure
 
 COLUMNS = ("unsteered", "steered", "random direction", "just prompting")
-LIMIT = 0.5  # of a slider without a calibration
+LIMIT = 0.3  # of a slider without a calibration: the working strength of the default model that `calibrate` measured
 KEPT = 50  # runs in the history
 
 

@@ -222,6 +222,7 @@ print("prompts and replies looked at:", rows.prompt.nunique(), len(rows))
 
 # %% [markdown]
 # > **You should see** blue above orange where a strength works, and often a wide band: replies differ. `asked in words` is the model told to "answer as somebody who is happy", without any steering.
+# (With four other emotions, asking moved the word by 4.8 nats, more than steering at 0.3 did, and the re-read score by nothing that its interval tells from 0: so small a model takes up the word, and hardly follows the instruction.)
 #
 # An average hides the replies that went the *other* way. Here they are, weak pushes first:
 

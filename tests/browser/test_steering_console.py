@@ -22,7 +22,7 @@ def test_slide_stream_stop_sweep_and_save(notebook):
     page.wait_for_function(DONE)
     steered, plain = reply(page, "steered").last, reply(page, "unsteered").first
     assert steered.inner_text() != plain.inner_text()
-    assert happy.get_attribute("aria-valuetext") == "+0.50"
+    assert happy.get_attribute("aria-valuetext") == "+0.30"
     page.keyboard.press("Home")
     page.wait_for_function("document.querySelector('summary').textContent === 'history: 2 runs'")
     assert happy.get_attribute("aria-valuetext") == "−0.50"
@@ -54,7 +54,7 @@ def test_slide_stream_stop_sweep_and_save(notebook):
     assert saved.value.suggested_filename == "steering.md"
     page.get_by_role("button", name="again").first.click()
     page.wait_for_function(DONE)
-    assert happy.get_attribute("aria-valuetext") == "+0.50"
+    assert happy.get_attribute("aria-valuetext") == "+0.30"
     assert book.errors == []
 
 
