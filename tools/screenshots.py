@@ -30,6 +30,10 @@ BOARDS = {  # the cell, and what is there once it is ready
         "board.set(happy=0.2, control=True, asked=True)\nboard.wait()\nboard.sweep('sad')\nboard",
         "document.querySelector('.emokit-of-strip .emokit-token')",
     ),
+    "dose_lab": (
+        "board = emokit.widgets.DoseLab(model, vectors, 'tylenol', stories=emokit.load_stories())\nboard",
+        "document.querySelector('.emokit-status').textContent.endsWith('at block 19')",
+    ),
 }
 
 
@@ -39,6 +43,9 @@ def act(name: str, page: Any) -> None:
         page.get_by_role("listbox").focus()
         for _ in range(6):
             page.keyboard.press("ArrowRight")
+    if name == "dose_lab":
+        page.get_by_role("slider", name="the numbers: choose a value").focus()
+        page.keyboard.press("End")
 
 
 def vectors() -> str:
@@ -68,7 +75,7 @@ def main(names: list[str]) -> None:
                 book = conftest.Notebook(page, lab.write(name, [setup, cell]))
                 book.command("application:toggle-left-area")
                 book.run_all()
-                page.wait_for_function(READY % ready, timeout=300_000)
+                page.wait_for_function(READY % ready, timeout=900_000)
                 for theme in ("Dark", "Light"):
                     book.theme(theme)
                     act(name, page)

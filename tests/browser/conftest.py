@@ -69,7 +69,7 @@ class Lab:
         self.process = subprocess.Popen(
             command, env=os.environ | own, stdout=self.log, stderr=subprocess.STDOUT, cwd=self.folder
         )
-        end = time.monotonic() + 90
+        end = time.monotonic() + 300
         while True:
             try:
                 urllib.request.urlopen(f"{self.url}/api?token={token}", timeout=2).close()
