@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cache
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .errors import EmokitError
-from .files import corpus
+from . import selection
+from .confounds import Confounds, confounds
+from .errors import EmokitError, check_kinds, check_whole
+from .norms import Agreement, agreement, agreements, arousal, ratings, valence
+from .prediction import LeftOut, left_out
+from .similarity import Similarity, SimilarityMap, similarity, similarity_map
 from .vectors import EmotionVectors
 
 if TYPE_CHECKING:
@@ -21,39 +22,12 @@ if TYPE_CHECKING:
 
 Array = np.ndarray
 COMPONENTS = 5  # principal components that are kept and tested; the p counts the choice among them
-PERMUTATIONS = 10_000
+PERMUTATIONS = 1000
 
-
-@dataclass(frozen=True, eq=False, repr=False)
-class Agreement:
-    """How well principal components follow a rating of the emotions.
-
-    `r` [components] are correlations over the `count` rated emotions; `component` has the largest; `p` is the share of
-    permuted ratings whose largest |r| among all components is as large; `interval` a 95 % bootstrap interval over emotions
-    of the chosen component's r.
-    """
-
-    name: str
-    count: int
-    r: Array
-    component: int
-    p: float
-    interval: tuple[float, float]
-
-    @property
-    def found(self) -> bool:
-        """Whether a component may be called by the rating's name: p is at most 0.05."""
-        return self.p <= 0.05
-
-    def __repr__(self) -> str:
-        low, high = self.interval
-        return f"{self.verdict} [{low:+.2f}, {high:+.2f}], p {self.p:.4f}, {self.count} rated emotions)"
-
-    @property
-    def verdict(self) -> str:
-        """Which component, if any, may bear the name, and its correlation; the bracket is left open for more."""
-        pc, r = f"PC{self.component + 1}", f"{self.r[self.component]:+.2f}"
-        return f"{self.name} is {pc} (r {r}" if self.found else f"no component is {self.name} (the best, {pc}, r {r}"
+__all__ = [
+    "PCA", "Agreement", "AgreementByBlock", "Confounds", "Cosines", "LeftOut", "Similarity", "SimilarityMap", "agreement", "agreements", "arousal",
+    "by_block", "confounds", "cosines", "left_out", "pca", "ratings", "similarity", "similarity_map", "valence",
+]  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -118,12 +92,11 @@ def pca(vectors: EmotionVectors, block: int | None = None, *, seed: int = 0) -> 
 
     >>> emokit.geometry.pca(vectors).valence
     """
-    if len(vectors.emotions) < 3:
-        raise EmokitError("too few emotions for components", vectors.emotions, "Extract at least three.")
+    check_kinds((vectors, EmotionVectors))
+    count = _enough(vectors)
     rows = vectors.at(block)
     centred = rows - rows.mean(0)
     _, sizes, axes = np.linalg.svd(centred, full_matrices=False)
-    count = min(COMPONENTS, len(rows) - 1)
     axes = axes[:count]
     coordinates = centred @ axes.T
     agreements = {
@@ -142,35 +115,6 @@ def pca(vectors: EmotionVectors, block: int | None = None, *, seed: int = 0) -> 
     )  # fmt: skip
 
 
-def agreement(name: str, coordinates: Array, values: Array, seed: int = 0) -> Agreement | None:
-    """Which column of coordinates [emotions, components] follows ratings [emotions] (NaN: not rated) best, and is it chance?
-
-    None with fewer than five rated emotions.
-    """
-    rated = np.isfinite(values)
-    count = int(rated.sum())
-    if count < 5:
-        return None
-    x, y = coordinates[rated], values[rated]
-    r = _correlations(x, y[None])[0]
-    best = int(np.abs(r).argmax())
-    rng = np.random.default_rng(seed)
-    permuted = rng.permuted(np.tile(y, (PERMUTATIONS, 1)), axis=1)
-    null = np.abs(_correlations(x, permuted)).max(1)
-    p = (1 + (null >= abs(r[best]) - 1e-12).sum()) / (1 + PERMUTATIONS)
-    draws = rng.integers(count, size=(2000, count))
-    spread = [_correlations(x[d, best : best + 1], y[d][None])[0, 0] for d in draws]
-    low, high = np.nanquantile(spread, [0.025, 0.975])
-    return Agreement(name, count, r, best, float(p), (float(low), float(high)))
-
-
-def _correlations(x: Array, y: Array) -> Array:
-    """Pearson correlations of each row of y [draws, emotions] with each column of x [emotions, components]."""
-    x, y = x - x.mean(0), y - y.mean(1, keepdims=True)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return (y @ x) / (np.linalg.norm(y, axis=1)[:, None] * np.linalg.norm(x, axis=0))
-
-
 def _turned(found: Agreement | None, signs: Array) -> Agreement | None:
     if found is None:
         return None
@@ -178,36 +122,97 @@ def _turned(found: Agreement | None, signs: Array) -> Agreement | None:
     return replace(found, r=found.r * signs, interval=(low, high))
 
 
-# ratings
+# every block
 
 
-@cache
-def ratings() -> dict[str, dict[str, str]]:
-    """The table of emotion words in `stories/emotions.csv`: cluster, valence and arousal (1-7, not by people) of each."""
-    with (corpus() / "emotions.csv").open(encoding="utf-8", newline="") as file:
-        return {row["emotion"]: row for row in csv.DictReader(file)}
+@dataclass(frozen=True, eq=False, repr=False)
+class AgreementByBlock:
+    """`Agreement` of the components with valence and arousal at every block, [blocks] each; empty without enough ratings.
 
-
-def valence(emotions: Sequence[str]) -> Array:
-    """VADER's ratings by people of how pleasant each word is, from -4 to 4: [emotions], NaN where it has none.
-
-    Source: Hutto and Gilbert 2014, the lexicon of `vaderSentiment` (MIT).
+    Only at `best_block`, chosen on stories beforehand, may a component bear a rating's name: among all blocks some would
+    pass by chance.
     """
-    lexicon = _vader()
-    return np.array([lexicon.get(emotion, np.nan) for emotion in emotions])
+
+    valence: tuple[Agreement, ...]
+    arousal: tuple[Agreement, ...]
+    best_block: int
+
+    def __repr__(self) -> str:
+        found = [str(a[self.best_block]) for a in (self.valence, self.arousal) if a]
+        return f"AgreementByBlock(at block {self.best_block}, chosen on stories: {'; '.join(found)})"
+
+    def to_frame(self) -> pd.DataFrame:
+        """A table with a row per block, `chosen` marking the best one: for each rating the component, r, interval, p."""
+        import pandas as pd
+
+        count = max(len(self.valence), len(self.arousal))
+        frame = pd.DataFrame({"chosen": [b == self.best_block for b in range(count)]}).rename_axis("block")
+        for name, found in (("valence", self.valence), ("arousal", self.arousal)):
+            if found:
+                frame[name] = [f"PC{a.component + 1}" for a in found]
+                frame[f"{name}_r"] = [abs(a.r[a.component]) for a in found]
+                frame[f"{name}_low"], frame[f"{name}_high"] = zip(*map(_upright, found), strict=True)
+                frame[f"{name}_p"] = [a.p for a in found]
+        return frame
+
+    def plot(self) -> Figure:
+        """|r| of the best component at every block with its interval, beside what permuted ratings reach."""
+        from . import plots
+
+        shown = {name: found for name, found in (("valence", self.valence), ("arousal", self.arousal)) if found}
+        names = [a[self.best_block].verdict + ")" for a in shown.values()]
+        return plots.agreement_by_block(
+            {
+                name: {
+                    "r": [abs(a.r[a.component]) for a in found],
+                    "interval": [_upright(a) for a in found],
+                    "level": [a.level for a in found],
+                    "component": [a.component for a in found],
+                }
+                for name, found in shown.items()
+            },
+            chosen=self.best_block, title=f"At block {self.best_block}, chosen beforehand: {'; '.join(names)}",
+        )  # fmt: skip
+
+    def _repr_png_(self) -> bytes:
+        from . import plots
+
+        return plots.png(self.plot())
 
 
-@cache
-def _vader() -> dict[str, float]:
-    from vaderSentiment.vaderSentiment import SentimentIntensityAnalyzer
+def _upright(found: Agreement) -> tuple[float, float]:
+    """The interval of |r|: that of r, turned so that r is positive."""
+    low, high = sorted(float(np.sign(found.r[found.component]) or 1) * bound for bound in found.interval)
+    return low, high
 
-    return SentimentIntensityAnalyzer().lexicon
+
+def by_block(vectors: EmotionVectors, *, seed: int = 0) -> AgreementByBlock:
+    """How well the components follow valence and arousal at every block, all under the same permuted ratings.
+
+    The p of each block counts the choice among its components, not among blocks. Raises EmokitError with fewer than three
+    emotions, or fewer than five that are rated.
+
+    >>> emokit.geometry.by_block(vectors).to_frame()
+    """
+    check_kinds((vectors, EmotionVectors))
+    check_whole(seed, "a seed")
+    count = _enough(vectors)
+    centred = vectors.directions - vectors.directions.mean(1, keepdims=True)
+    coordinates = np.stack([rows @ selection.components(rows, count).T for rows in centred])
+    found = [
+        tuple(agreements(name, coordinates, values, seed))
+        for name, values in (("valence", valence(vectors.emotions)), ("arousal", arousal(vectors.emotions)))
+    ]
+    if not any(found):
+        raise EmokitError("too few rated emotions", vectors.emotions, "Extract at least five that the ratings have.")
+    return AgreementByBlock(*found, vectors.best_block)
 
 
-def arousal(emotions: Sequence[str]) -> Array:
-    """Ratings from 1 to 7 of how stirred up each emotion is, made for this project and not by people: [emotions], or NaN."""
-    table = ratings()
-    return np.array([float(table[e]["arousal"]) if e in table else np.nan for e in emotions])
+def _enough(vectors: EmotionVectors) -> int:
+    """How many components are kept."""
+    if len(vectors.emotions) < 3:
+        raise EmokitError("too few emotions for components", vectors.emotions, "Extract at least three.")
+    return min(COMPONENTS, len(vectors.emotions) - 1)
 
 
 # cosines
@@ -274,7 +279,7 @@ def cosines(vectors: EmotionVectors, block: int | None = None, *, seed: int = 0)
 
     observed = contrast(labels)
     rng = np.random.default_rng(seed)
-    null = np.array([contrast(rng.permutation(labels)) for _ in range(PERMUTATIONS // 10)])
+    null = np.array([contrast(rng.permutation(labels)) for _ in range(PERMUTATIONS)])
     p = (1 + (null >= observed - 1e-12).sum()) / (1 + len(null))
     return Cosines(
         tuple(vectors.emotions[i] for i in order),

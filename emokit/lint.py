@@ -64,6 +64,16 @@ def _narrated(text: str) -> list[str]:
     return words(re.sub(r'["“][^"”]*["”]', " ", text))
 
 
+def quoted(text: str) -> float:
+    """The share of a text's words that stand in quotation marks, as speech and thoughts do."""
+    return 1 - len(_narrated(text)) / max(1, len(words(text)))
+
+
+def first_person(text: str) -> bool:
+    """Whether a text is told in the first person, what is quoted aside."""
+    return bool(FIRST_PERSON & set(_narrated(text)))
+
+
 FIRST_PERSON = {"i", "my", "me", "mine", "myself", "i'd", "i'm", "i'll", "i've"}
 PLAIN = set(
     "the a an and but or of to in on at by for with from as out up off over into then so not no it its i you he she we they his her"
@@ -128,7 +138,7 @@ def _balance(stories: StorySet, by_emotion: dict[str, list[Story]]) -> Iterator[
             usual = sum(sign in s.text for s in stories.stories) / len(stories)
             if len(group) > 3 and abs(share - usual) > 0.4:
                 yield Finding("form", f"{share:.0%} of the {emotion} stories have {name}, {usual:.0%} of all")
-        first = sum(bool(FIRST_PERSON & set(_narrated(s.text))) for s in group) / len(group)
+        first = sum(first_person(s.text) for s in group) / len(group)
         if len(group) > 3 and not 0.3 <= first <= 0.7:
             yield Finding("person", f"{first:.0%} of the {emotion} stories are told in the first person; aim at half")
 

@@ -125,21 +125,100 @@ def accuracy_by_block(
     accuracy: Array, *, chance: float, best: int, baseline: float, null: tuple[float, float], title: str = ""
 ) -> Figure:
     """Held-out accuracy [blocks] beside a baseline, the 95 % range under shuffled labels, and chance."""
-    blocks = np.arange(len(accuracy))
     with _figure(8, 3.8) as (figure, axis):
-        middle, reach = (null[0] + null[1]) / 2, (null[1] - null[0]) / 2
-        axis.errorbar(best, middle, reach, color="#777777", capsize=5, linewidth=2, label="shuffled labels there, 95 %")
-        axis.axhline(chance, color="#555555", linestyle=":", label="chance")
-        axis.axhline(baseline, color=COLOURS[1], linestyle="--", label="bag of embeddings")
-        axis.plot(blocks, accuracy, color=COLOURS[0], marker="o", markersize=4, label="directions at the block")
-        axis.plot(
-            best, accuracy[best], marker="o", markersize=11, markerfacecolor="none", markeredgewidth=2, color="black"
-        )
-        axis.annotate(
-            f"best block {best}", (best, accuracy[best]), xytext=(0, -22), textcoords="offset points", ha="center"
-        )
-        axis.set(xlabel="block (0-based)", ylabel="accuracy on topics left out", ylim=(0, 1.02), title=title)
+        _accuracy(axis, accuracy, best=best, chance=chance, bars={"bag of embeddings": baseline}, null=null)
+        axis.set(ylabel="accuracy on topics left out", title=title)
         axis.legend(loc="center left", bbox_to_anchor=(1, 0.5))
+    return figure
+
+
+def _accuracy(
+    axis: Any, accuracy: Array, *, best: int, chance: float, bars: Mapping[str, float], null: tuple[float, float]
+) -> None:
+    """Accuracy by block, each bar that it has to beat as a line, the null's range at the best block, and chance."""
+    axis.plot(accuracy, color=COLOURS[0], marker="o", markersize=4, label="directions at the block")
+    for i, (name, bar) in enumerate(bars.items(), 1):
+        axis.axhline(bar, color=COLOURS[i], linestyle=STYLES[i], label=name)
+    middle, reach = (null[0] + null[1]) / 2, (null[1] - null[0]) / 2
+    axis.errorbar(best, middle, reach, color="#777777", capsize=5, linewidth=2, label="shuffled labels there, 95 %")
+    axis.axhline(chance, color="#555555", linestyle=":", label="chance")
+    axis.plot(best, accuracy[best], marker="o", markersize=11, markerfacecolor="none", markeredgewidth=2, color="black")
+    axis.annotate(
+        f"best block {best}", (best, accuracy[best]), xytext=(0, -22), textcoords="offset points", ha="center"
+    )
+    axis.set(xlabel="block (0-based)", ylim=(0, 1.02))
+
+
+def _reach(value: float, interval: tuple[float, float]) -> Array:
+    """How far an interval reaches below and above a value, as error bars want it."""
+    return np.maximum(0, [[value - interval[0]], [interval[1] - value]])
+
+
+def validation(
+    accuracy: Array, *, best: int, interval: tuple[float, float], chance: float, bars: Mapping[str, float],
+    null: tuple[float, float], messages: Mapping[str, Any] | None, stability: Array, noise: float, anisotropy: Array,
+    topics: Sequence[int], needed: Array, title: str = "",
+) -> Figure:  # fmt: skip
+    """Four plots of a validation: accuracy by block, reading of messages, stability and anisotropy, topics needed."""
+    small = dict(fontsize=8, framealpha=0.85, frameon=True, edgecolor="none")
+    with _figure(11, 7.6, 2, 2) as (figure, axes):
+        (first, second), (third, fourth) = axes
+        _accuracy(first, accuracy, best=best, chance=chance, bars=bars, null=null)
+        first.errorbar(
+            best,
+            accuracy[best],
+            _reach(accuracy[best], interval),
+            color="black",
+            capsize=4,
+        )
+        first.set(ylabel="share told right", title="Stories of unseen topics")
+        first.legend(loc="lower left", bbox_to_anchor=(0, 0.08), **small)
+        second.set(xlabel="block (0-based)", ylabel="share read right", ylim=(0, 1.5), yticks=np.linspace(0, 1, 6))
+        if messages:
+            value = messages["first"][best]
+            second.set_title(f"{messages['count']} messages of another kind")
+            second.plot(
+                messages["three"],
+                color=COLOURS[2],
+                linestyle="--",
+                marker="s",
+                markersize=4,
+                label="own emotion among three",
+            )
+            second.plot(messages["first"], color=COLOURS[0], marker="o", markersize=4, label="own emotion first")
+            second.errorbar(
+                best, value, _reach(value, messages["interval"]), color="black", capsize=4, label="95 % interval"
+            )
+            second.axhline(messages["embeddings"], color=COLOURS[1], linestyle="--", label="first, bag of embeddings")
+            second.axhline(messages["null"], color="#777777", linestyle="-.", label="first, shuffled labels, 97.5 %")
+            second.axhline(1 / messages["emotions"], color="#555555", linestyle=":", label="first, chance")
+            second.legend(loc="upper left", **small)
+        else:
+            second.set_title("No messages for these emotions")
+        third.plot(stability, color=COLOURS[0], marker="o", markersize=4, label="directions, topics resampled")
+        third.plot(
+            best, noise, marker="X", color=COLOURS[1], markersize=9, linestyle="", label="the same, shuffled labels"
+        )
+        third.plot(
+            anisotropy, color=COLOURS[4], linestyle="--", marker="s", markersize=4, label="any two stories (anisotropy)"
+        )
+        lowest = min(noise, float(np.nanmin(stability)), float(np.nanmin(anisotropy)))
+        third.set(xlabel="block (0-based)", ylabel="mean cosine", ylim=(lowest - 0.3, 1.02))
+        third.set_title("Stability of directions, likeness of states")
+        third.legend(loc="lower left", **small)
+        low, high = np.quantile(needed, [0.025, 0.975], axis=1)
+        fourth.fill_between(topics, low, high, color=COLOURS[0], alpha=0.2, label="95 % of random choices", linewidth=0)
+        fourth.plot(topics, needed.mean(1), color=COLOURS[0], marker="o", label="directions from so many topics")
+        for i, (name, bar) in enumerate(bars.items(), 1):
+            fourth.axhline(bar, color=COLOURS[i], linestyle=STYLES[i], label=f"{name}, {max(topics)} topics")
+        fourth.axhline(chance, color="#555555", linestyle=":", label="chance")
+        fourth.set_xscale("log")
+        fourth.set_xticks(topics, [str(n) for n in topics])
+        fourth.minorticks_off()
+        fourth.set(xlabel="topics (stories of each emotion)", ylabel="share told right", ylim=(0, 1.02))
+        fourth.set_title(f"How many stories an emotion needs (block {best})")
+        fourth.legend(loc="upper left", **small)
+        figure.suptitle(textwrap.fill(title, 110), fontsize=12, x=0.01, ha="left")
     return figure
 
 
@@ -381,4 +460,156 @@ def cosine_map(
         axis.grid(False)
         figure.colorbar(shown, ax=axis, label="cosine", location="left", shrink=0.6, extend="both")
         axis.set_title(title)
+    return figure
+
+
+def pairs(x: Array, y: Array, *, xlabel: str, ylabel: str, title: str = "") -> Figure:
+    """Points of two like quantities on axes of one scale, with the line on which they agree."""
+    low, high = min(x.min(), y.min()) - 0.05, max(x.max(), y.max()) + 0.05
+    with _figure(5.6, 5.2) as (figure, axis):
+        axis.plot([low, high], [low, high], color="#555555", linestyle=":", label="the same on both sides")
+        axis.scatter(
+            x, y, s=26 if len(x) < 1000 else 6, color=COLOURS[0], alpha=0.5 if len(x) < 1000 else 0.2, linewidths=0
+        )
+        axis.set(xlim=(low, high), ylim=(low, high), xlabel=xlabel, ylabel=ylabel)
+        axis.set_aspect("equal")
+        axis.legend(loc="upper left", fontsize=8)
+        figure.suptitle(title, fontsize=10, x=0.01, ha="left")
+    return figure
+
+
+def block_map(values: Array, *, level: float, best: tuple[int, int], names: tuple[str, str], title: str = "") -> Figure:
+    """Correlations of every block with every block, light to dark; a line around what lies above the level."""
+    rows, columns = values.shape
+    with _figure(1.9 + 0.19 * columns, 1.2 + 0.19 * rows) as (figure, axis):
+        lowest = min(0.9, np.floor(10 * values.min()) / 10)
+        shown = axis.imshow(values, cmap="Blues", vmin=lowest, vmax=1, origin="lower")
+        beyond = np.pad(values > level, 1)
+        for row, column in zip(*np.nonzero(values > level), strict=True):
+            x, y = column + 0.5, row + 0.5
+            edges = {(x, x, y - 1, y): beyond[row + 1, column + 2], (x - 1, x - 1, y - 1, y): beyond[row + 1, column],
+                     (x - 1, x, y, y): beyond[row + 2, column + 1], (x - 1, x, y - 1, y - 1): beyond[row, column + 1]}  # fmt: skip
+            for (left, right, low, high), inside in edges.items():
+                if not inside:
+                    axis.plot([left, right], [low, high], color=COLOURS[1], linewidth=1.6, solid_capstyle="projecting")
+        axis.plot(best[1], best[0], marker="*", markersize=13, color="white", markeredgecolor="black")
+        axis.set(
+            xlabel=f"{names[1]} (0-based)",
+            ylabel=f"{names[0]} (0-based)",
+            xlim=(-0.6, columns - 0.4),
+            ylim=(-0.6, rows - 0.4),
+        )
+        axis.grid(False)
+        figure.colorbar(shown, ax=axis, label="Spearman's rho of cosines", shrink=0.8)
+        note = f"star: best blocks; inside the orange line: above what chance reaches anywhere ({level:.2f})"
+        figure.suptitle(textwrap.fill(title, 90) + "\n" + note, fontsize=9, x=0.01, ha="left")
+    return figure
+
+
+def agreement_by_block(ratings: Mapping[str, Mapping[str, Any]], *, chosen: int, title: str = "") -> Figure:
+    """A plot per rating: |r| of the best component by block, its interval, what permuted ratings reach, which component.
+
+    Each rating has lists over blocks: r, interval (low, high), level, component (0-based).
+    """
+    with _figure(5.4 * len(ratings) + 1, 4.2, 1, len(ratings), squeeze=False, sharey=True) as (figure, axes):
+        for axis, (name, found) in zip(axes[0], ratings.items(), strict=True):
+            r, component = np.array(found["r"]), np.array(found["component"])
+            low, high = np.array(found["interval"]).T
+            blocks = np.arange(len(r))
+            axis.fill_between(blocks, low, high, color=COLOURS[0], alpha=0.15, linewidth=0, label="95 % interval")
+            axis.plot(blocks, r, color=COLOURS[0], linewidth=1)
+            for i in np.unique(component):
+                at = component == i
+                axis.plot(
+                    blocks[at],
+                    r[at],
+                    MARKERS[i],
+                    color=COLOURS[i],
+                    markersize=6,
+                    linestyle="",
+                    label=f"best: PC{i + 1}",
+                )
+            axis.plot(blocks, found["level"], color="#555555", linestyle=":", label="permuted ratings, 95 %")
+            axis.axvline(chosen, color="black", linewidth=1, alpha=0.6)
+            axis.annotate(
+                f"block {chosen}",
+                (chosen, 0),
+                xycoords=("data", "axes fraction"),
+                xytext=(4, 3),
+                textcoords="offset points",
+            )
+            axis.set(xlabel="block (0-based)", ylim=(min(0, float(low.min())), 1.02), title=name)
+            axis.legend(fontsize=8, loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=4)
+        axes[0, 0].set_ylabel("|r| of the best component")
+        figure.suptitle(textwrap.fill(title, 110), fontsize=11, x=0.01, ha="left")
+    return figure
+
+
+def prediction(
+    rated: Array, predicted: Array, labels: Sequence[str], *, by_block: Array, level: Array, chosen: int, name: str, title: str = ""
+) -> Figure:  # fmt: skip
+    """Predicted against rated with the labels, and beside it the correlation at every block and what permuted ratings reach."""
+    shown = np.arange(len(labels)) if len(labels) <= 40 else np.argsort(-np.abs(rated - predicted))[:15]
+    with _figure(11.5, 4.8, 1, 2, width_ratios=(1.25, 1)) as (figure, (left, right)):
+        left.scatter(rated, predicted, s=26, color=COLOURS[0], alpha=0.8, linewidths=0)
+        reach = np.array([np.ptp(rated) or 1, np.ptp(predicted) or 1])
+        places = _beside(np.stack([rated, predicted], 1)[shown] / reach * (330, 230), [labels[i] for i in shown])
+        for i, (dx, dy) in zip(shown, places, strict=True):
+            place = {"ha": "left" if dx > 0 else "right" if dx < 0 else "center", "va": "center"}
+            left.annotate(
+                labels[i], (rated[i], predicted[i]), xytext=(dx, dy), textcoords="offset points", fontsize=8, **place
+            )
+        left.margins(0.2, 0.1)
+        left.set(xlabel=f"rated {name}", ylabel=f"predicted {name}, the word left out")
+        right.plot(by_block, color=COLOURS[0], marker="o", markersize=4, label="left-out words")
+        right.plot(level, color="#555555", linestyle=":", label="permuted ratings, 95 %")
+        right.axvline(chosen, color="black", linewidth=1, alpha=0.6)
+        right.annotate(
+            f"block {chosen}",
+            (chosen, 0),
+            xycoords=("data", "axes fraction"),
+            xytext=(4, 3),
+            textcoords="offset points",
+        )
+        right.set(
+            xlabel="block (0-based)", ylabel="r of predicted and rated", ylim=(min(-0.1, float(by_block.min())), 1.02)
+        )
+        right.legend(fontsize=8, loc="lower left", frameon=True, framealpha=0.85, edgecolor="none")
+        figure.suptitle(textwrap.fill(title, 120), fontsize=11, x=0.01, ha="left")
+    return figure
+
+
+def share_table(
+    values: Array, rows: Sequence[str], columns: Sequence[str], *, framed: Array, lines: Sequence[int] = (), title: str = ""
+) -> Figure:  # fmt: skip
+    """A table of shares as percentages, light to dark; cells of note framed, lines between blocks of rows."""
+    with _figure(2.9 + 0.85 * len(columns), 1.3 + 0.24 * len(rows)) as (figure, axis):
+        axis.imshow(values, cmap="Blues", vmin=0, vmax=1, aspect="auto")
+        for row, column in np.ndindex(values.shape):
+            ink = "black" if _luminance(matplotlib.colormaps["Blues"](values[row, column])) > 0.18 else "white"
+            weight = "bold" if framed[row, column] else "normal"
+            axis.text(
+                column,
+                row,
+                f"{round(100 * values[row, column]) + 0:.0f} %",
+                ha="center",
+                va="center",
+                fontsize=8,
+                color=ink,
+                fontweight=weight,
+            )
+            if framed[row, column]:
+                box = Rectangle(
+                    (column - 0.46, row - 0.42), 0.92, 0.84, fill=False, edgecolor=COLOURS[1], linewidth=1.6
+                )
+                axis.add_patch(box)
+        for line in lines:
+            axis.axhline(line - 0.5, color="black", linewidth=1.2)
+        axis.set_xticks(range(len(columns)), columns, fontsize=9)
+        axis.set_yticks(range(len(rows)), rows, fontsize=8)
+        axis.xaxis.tick_top()
+        axis.tick_params(length=0)
+        axis.grid(False)
+        note = "share of the variance of the scores along each axis; framed: beyond 95 % of random axes"
+        figure.suptitle(textwrap.fill(title, 84) + "\n" + note, fontsize=10, x=0.01, ha="left")
     return figure

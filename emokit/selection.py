@@ -86,11 +86,15 @@ def directions(means: Array, labels: Array, neutral_components: Array) -> tuple[
     An emotion's direction is its mean minus the mean over emotions, without the neutral components.
     """
     by_emotion = np.stack([means[labels == e].mean(0) for e in range(labels.max() + 1)])
-    mean = by_emotion.mean(0)
-    raw = by_emotion - mean
+    return units(by_emotion, neutral_components), by_emotion.mean(0)
+
+
+def units(by_emotion: Array, neutral_components: Array) -> Array:
+    """`directions` from the means of each emotion [..., emotions, width]; a row of zeros where nothing is left."""
+    raw = by_emotion - by_emotion.mean(-2, keepdims=True)
     raw = raw - raw @ neutral_components.T @ neutral_components
-    norms = np.linalg.norm(raw, axis=1, keepdims=True)
-    return np.divide(raw, norms, out=np.zeros_like(raw), where=norms > 0), mean
+    norms = np.linalg.norm(raw, axis=-1, keepdims=True)
+    return np.divide(raw, norms, out=np.zeros_like(raw), where=norms > 0)
 
 
 def heldout(means: Array, labels: Array, folds: Array, neutral_components: Array) -> float:
@@ -100,13 +104,30 @@ def heldout(means: Array, labels: Array, folds: Array, neutral_components: Array
 
 def heldout_hits(means: Array, labels: Array, folds: Array, neutral_components: Array) -> Array:
     """`heldout` story by story: boolean [stories]; raises EmokitError where leaving a topic out leaves an emotion none."""
+    sums, counts = sums_by_topic(means, labels, folds)
+    rest, left = sums.sum(0), counts.sum(0)
     hits = np.zeros(len(labels), bool)
-    for fold in range(folds.max() + 1):
-        test = folds == fold
-        if len(np.unique(labels[~test])) < labels.max() + 1:
+    for fold, (own, count) in enumerate(zip(sums, counts, strict=True)):
+        if (left == count).any():
             raise EmokitError(
                 "an emotion has stories of one topic only", do="Give every emotion stories of at least two topics."
             )
-        units, mean = directions(means[~test], labels[~test], neutral_components)
-        hits[test] = ((means[test] - mean) @ units.T).argmax(1) == labels[test]
+        by_emotion = ((rest - own) / (left - count)[:, None]).astype(np.float32)
+        test = folds == fold
+        scores = (means[test] - by_emotion.mean(0)) @ units(by_emotion, neutral_components).T
+        hits[test] = scores.argmax(1) == labels[test]
     return hits
+
+
+def sums_by_topic(means: Array, labels: Array, folds: Array) -> tuple[Array, Array]:
+    """Sums of story means, float64 [topics, emotions, width], and how many stories each is of [topics, emotions].
+
+    All that a resampling of topics needs: directions from other topics are those of weighted sums of these.
+    """
+    from scipy.sparse import csr_matrix
+
+    shape = folds.max() + 1, labels.max() + 1
+    cell = folds * shape[1] + labels
+    member = csr_matrix((np.ones(len(cell)), (cell, np.arange(len(cell)))), (shape[0] * shape[1], len(cell)))
+    counts = np.bincount(cell, minlength=shape[0] * shape[1]).reshape(shape)
+    return (member @ means.astype(np.float64)).reshape(*shape, -1), counts

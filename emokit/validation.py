@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from . import activations, selection
+from . import activations, lint, robustness, selection
 from .errors import check_kinds, check_whole
 from .models import Model
 from .progress import progress
-from .stories import StorySet, check_enough
+from .robustness import Needed, Stability
+from .stories import StorySet, check_enough, load_messages
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -20,6 +21,26 @@ if TYPE_CHECKING:
 
 Array = np.ndarray
 SHUFFLES = 100
+BOOTSTRAP = 2000
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Messages:
+    """How well the directions read the kit's own `count` messages, which made none of them: shares at every block.
+
+    `first` [blocks] is the share whose own emotion scores highest of the story set's `emotions`, `three` [blocks] the share
+    where it is among three; scores are cosines of a message's mean, centred over the messages. `interval` is a 95 %
+    bootstrap interval over messages of `first` at the best block, `null` the largest 2.5 % of it under shuffled labels,
+    `embeddings` the share that a bag of embeddings reads right.
+    """
+
+    count: int
+    emotions: int
+    first: Array
+    three: Array
+    interval: tuple[float, float]
+    null: float
+    embeddings: float
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -27,8 +48,10 @@ class Validation:
     """Held-out-topic accuracy per block, `accuracy` [blocks], with what it has to beat.
 
     `embeddings` is the same test on mean input embeddings (bag of embeddings), with the number of neutral components
-    that suits it best; `null` [shuffles] the same test at the best block with labels shuffled within each topic, `chance` one in the number of emotions, `interval` a 95 %
-    bootstrap interval over topics of the best block's accuracy.
+    that suits it best, `words` on word counts (bag of words); `null` [shuffles] the same test at the best block with labels
+    shuffled within each topic, `chance` one in the number of emotions, `interval` a 95 % bootstrap interval over topics of the
+    best block's accuracy. Beside them: the reading of `messages` (None without shipped ones), the `stability` of each direction,
+    `anisotropy` [blocks], the mean cosine between stories of nothing in common, and `needed`, the accuracy with fewer topics.
     """
 
     accuracy: Array
@@ -38,11 +61,35 @@ class Validation:
     null: Array
     chance: float
     interval: tuple[float, float]
+    words: float
+    messages: Messages | None
+    stability: Stability
+    anisotropy: Array
+    needed: Needed
 
     @property
     def p(self) -> float:
         """Share of shufflings, the real labels included, that reach the best block's accuracy; 1/101 is the least there is."""
         return float((1 + (self.null >= self.accuracy[self.best_block]).sum()) / (1 + len(self.null)))
+
+    @property
+    def passes(self) -> bool:
+        """Whether the whole interval lies above both bags and above 97.5 % of the shufflings."""
+        return not self._beaten_by
+
+    @property
+    def verdict(self) -> str:
+        """`passes`, or what reaches into the accuracy's interval."""
+        return f"does not pass: not clearly above {' and '.join(self._beaten_by)}" if self._beaten_by else "passes"
+
+    @property
+    def _beaten_by(self) -> list[str]:
+        bars = {
+            "bag of embeddings": self.embeddings,
+            "bag of words": self.words,
+            "shuffled labels": float(np.quantile(self.null, 0.975)),
+        }
+        return [name for name, bar in bars.items() if self.interval[0] <= bar]
 
     def __repr__(self) -> str:
         low, high = self.interval
@@ -52,20 +99,30 @@ class Validation:
         )
 
     def to_frame(self) -> pd.DataFrame:
-        """A table with a row per block and the columns accuracy, embeddings, shuffled, chance."""
+        """A table with a row per block: accuracy and what it has to beat, messages, stability, anisotropy."""
         import pandas as pd
 
         frame = pd.DataFrame({"accuracy": self.accuracy}).rename_axis("block")
-        return frame.assign(embeddings=self.embeddings, shuffled=self.null.mean(), chance=self.chance)
+        frame = frame.assign(
+            embeddings=self.embeddings, words=self.words, shuffled=self.null.mean(), chance=self.chance
+        )
+        if self.messages:
+            frame = frame.assign(messages_first=self.messages.first, messages_three=self.messages.three)
+        return frame.assign(stability=self.stability.by_block, anisotropy=self.anisotropy)
 
     def plot(self) -> Figure:
-        """Accuracy by block beside bag of embeddings, the range under shuffled labels, and chance."""
+        """Four plots: accuracy by block with what it has to beat, messages, stability and anisotropy, topics needed."""
         from . import plots
 
-        low, high = np.quantile(self.null, [0.025, 0.975])
-        return plots.accuracy_by_block(
-            self.accuracy, chance=self.chance, best=self.best_block, baseline=self.embeddings, null=(low, high),
-            title=f"{self.accuracy[self.best_block]:.0%} of stories of an unseen topic are told right at block {self.best_block}",
+        words = {"passes": "pass"}.get(self.verdict, self.verdict.replace("does", "do"))
+        at_best = f"{self.accuracy[self.best_block]:.0%} of stories of an unseen topic are told right at block {self.best_block}"
+        return plots.validation(
+            self.accuracy, best=self.best_block, interval=self.interval, chance=self.chance,
+            bars={"bag of embeddings": self.embeddings, "bag of words": self.words},
+            null=tuple(np.quantile(self.null, [0.025, 0.975])),
+            messages=vars(self.messages) if self.messages else None,
+            stability=self.stability.by_block, noise=self.stability.noise, anisotropy=self.anisotropy,
+            topics=self.needed.topics, needed=self.needed.accuracy, title=f"The directions {words}: {at_best}",
         )  # fmt: skip
 
     def _repr_png_(self) -> bytes:
@@ -75,11 +132,12 @@ class Validation:
 
 
 def validate(model: Model, stories: StorySet, *, seed: int = 0) -> Validation:
-    """Held-out-topic accuracy at every block, beside bag of embeddings and shuffled labels.
+    """Held-out-topic accuracy at every block, beside what has to be beaten, and how firm the directions are.
 
     Each topic is left out in turn; directions are made from the others, and each of its stories goes to the nearest one.
     The number of neutral components is the one `extract` chooses; neutral stories carry no labels and are used of all
-    topics. Interval and null are those of the chosen block. Runs no pass where `extract` has run.
+    topics. Interval, null and the other tests are those of the chosen block. Stories that `extract` has read are not read
+    again; the kit's messages are, once, and a second run makes no pass.
 
     >>> emokit.validate(model, stories)
     """
@@ -93,30 +151,83 @@ def validate(model: Model, stories: StorySet, *, seed: int = 0) -> Validation:
     chosen = selection.select(means, neutral, emotions, topics)
     labels, folds = selection.codes(emotions), selection.codes(topics)
     column = chosen.candidates.index(chosen.components)
-    flat_components = selection.components(neutral[:, chosen.block], chosen.components)
+    parts = selection.components(neutral[:, chosen.block], chosen.components)
     at_best = means[:, chosen.block]
     rng = np.random.default_rng(seed)
     null = [
-        selection.heldout(at_best, _shuffled(labels, folds, rng), folds, flat_components)
+        selection.heldout(at_best, _shuffled(labels, folds, rng), folds, parts)
         for _ in progress(range(SHUFFLES), desc="shuffled labels")
     ]
     bag = activations.embeddings(model, texts)
     bag_flat = activations.embeddings(model, flat) if flat else bag[:0]
-    hits = selection.heldout_hits(at_best, labels, folds, flat_components)
+    bags = {k: selection.components(bag_flat, k) for k in chosen.candidates}
+    told = {k: selection.heldout(bag, labels, folds, bags[k]) for k in chosen.candidates}
+    hits = selection.heldout_hits(at_best, labels, folds, parts)
     by_topic = np.array([hits[folds == f].mean() for f in range(folds.max() + 1)])
-    resampled = rng.choice(by_topic, (2000, len(by_topic))).mean(1)
-    low, high = np.quantile(resampled, [0.025, 0.975])
+    bag_units = selection.directions(bag, labels, bags[max(told, key=lambda k: told[k])])[0]
     return Validation(
         accuracy=chosen.accuracy[:, column],
         best_block=chosen.block,
         components=chosen.components,
-        embeddings=max(
-            selection.heldout(bag, labels, folds, selection.components(bag_flat, k)) for k in chosen.candidates
-        ),
+        embeddings=max(told.values()),
         null=np.array(null),
         chance=1 / len(stories.emotions),
-        interval=(float(low), float(high)),
-    )
+        interval=_interval(by_topic, rng),
+        words=float(lint.leaks(stories).told.mean()),
+        messages=_messages(model, stories, means, neutral, chosen, bag_units, rng),
+        stability=robustness.stability(
+            means, neutral, chosen.components, chosen.block, labels, _shuffled(labels, folds, rng), folds, tuple(stories.emotions), rng
+        ),
+        anisotropy=robustness.anisotropy(means, labels, folds),
+        needed=robustness.needed(at_best, labels, folds, parts, rng),
+    )  # fmt: skip
+
+
+def _interval(values: Array, rng: np.random.Generator) -> tuple[float, float]:
+    """95 % bootstrap interval of a mean."""
+    low, high = np.quantile(rng.choice(values, (BOOTSTRAP, len(values))).mean(1), [0.025, 0.975])
+    return float(low), float(high)
+
+
+def _messages(
+    model: Model, stories: StorySet, means: Array, neutral: Array, chosen: selection.Selection, bag_units: Array, rng: np.random.Generator
+) -> Messages | None:  # fmt: skip
+    """Read the shipped messages of the stories' emotions at every block; None unless two of the emotions have some."""
+    names = stories.emotions
+    messages = [m for m in load_messages("all") if m.emotion in names]
+    if len({m.emotion for m in messages}) < 2:
+        return None
+    own = np.array([names.index(m.emotion) for m in messages])
+    labels = selection.codes([s.emotion for s in stories])
+    texts = [m.text for m in messages]
+    states = activations.story_means(model, texts)
+    ranks = np.empty((means.shape[1], len(own)), int)
+    scores = []
+    for block in range(len(ranks)):
+        parts = selection.components(neutral[:, block], chosen.components)
+        units, mean = selection.directions(means[:, block], labels, parts)
+        scores.append(_centred(states[:, block] - mean, units))
+        ranks[block] = _ranks(scores[-1], own)
+    bag = activations.embeddings(model, texts)
+    at_best = scores[chosen.block]
+    null = [(_ranks(at_best, rng.permutation(own)) == 0).mean() for _ in range(BOOTSTRAP)]
+    return Messages(
+        count=len(own), emotions=len(names), first=(ranks == 0).mean(1), three=(ranks < 3).mean(1),
+        interval=_interval((ranks[chosen.block] == 0).astype(float), rng), null=float(np.quantile(null, 0.975)),
+        embeddings=float((_ranks(_centred(bag - bag.mean(0), bag_units), own) == 0).mean()),
+    )  # fmt: skip
+
+
+def _centred(states: Array, units: Array) -> Array:
+    """Cosines of states [texts, width] with unit rows, centred over the texts."""
+    lengths = np.linalg.norm(states, axis=1, keepdims=True)
+    scores = np.divide(states, lengths, out=np.zeros_like(states), where=lengths > 0) @ units.T
+    return scores - scores.mean(0)
+
+
+def _ranks(scores: Array, own: Array) -> Array:
+    """How many emotions score higher than a text's own, of scores [texts, emotions]."""
+    return (scores > scores[np.arange(len(own)), own][:, None]).sum(1)
 
 
 def _shuffled(labels: Array, folds: Array, rng: np.random.Generator) -> Array:

@@ -7,7 +7,7 @@ import pytest
 from conftest import hooks, stories, tiny_model
 
 import emokit
-from emokit import EmokitError, EmotionVectors, activations, dose
+from emokit import EmokitError, EmotionVectors, activations, dose, geometry
 from emokit.dose import Panel
 from emokit.stories import Story, StorySet
 
@@ -230,6 +230,25 @@ TABLE = {
     "dose of a long sentence": (lambda m, v, s, f: dose.run(m, v, Panel("{X}" + LONG, [1, 2])), "context of 512"),
     "dose curve of an unknown emotion": (lambda m, v, s, f: dose.run(m, v, p := Panel("{X}", [1, 2])).curve(p, "panel", "hapy"), "unknown emotion|hapy|happy"),
     "dose plot of an unknown kind": (lambda m, v, s, f: dose.run(m, v, Panel("{X}", [1, 2])).plot("stairs"), "stairs"),
+    # geometry
+    "pca of stories": (lambda m, v, s, f: geometry.pca(s), "not an EmotionVectors|StorySet|extract"),
+    "by_block of stories": (lambda m, v, s, f: geometry.by_block(s), "not an EmotionVectors|StorySet|extract"),
+    "by_block of three rated emotions": (lambda m, v, s, f: geometry.by_block(v), "too few rated emotions|happy|five"),
+    "by_block with a seed in words": (lambda m, v, s, f: geometry.by_block(v, seed="x"), "seed|x"),
+    "similarity of a model": (lambda m, v, s, f: geometry.similarity(v, m), "not an EmotionVectors|extract"),
+    "similarity of three emotions": (lambda m, v, s, f: geometry.similarity(v, v, 0, 1), "too few emotions|happy|at least 5"),
+    "similarity with itself": (lambda m, v, s, f: geometry.similarity(v), "same directions|other_block"),
+    "similarity at an unknown block": (lambda m, v, s, f: geometry.similarity(v, other_block=99), "unknown block|99|0 to 3"),
+    "similarity with a seed in words": (lambda m, v, s, f: geometry.similarity(v, other_block=0, seed="x"), "seed|x"),
+    "similarity_map of a number": (lambda m, v, s, f: geometry.similarity_map(v, 3), "not an EmotionVectors|3"),
+    "left_out of a model": (lambda m, v, s, f: geometry.left_out(m), "not an EmotionVectors|extract"),
+    "left_out of three emotions": (lambda m, v, s, f: geometry.left_out(v), "too few rated emotions|happy|five"),
+    "left_out of an unknown rating": (lambda m, v, s, f: geometry.left_out(v, rating="hue"), "unknown rating|hue|arousal"),
+    "left_out of a rating as list": (lambda m, v, s, f: geometry.left_out(v, rating=["valence"]), "unknown rating|valence"),
+    "confounds with swapped arguments": (lambda m, v, s, f: geometry.confounds(m, v, s), "not a StorySet|EmotionVectors"),
+    "confounds of no model": (lambda m, v, s, f: geometry.confounds(s, s, v), "not a Model|StorySet"),
+    "confounds of another model's vectors": (lambda m, v, s, f: geometry.confounds(m, s, foreign(v)), "other weights"),
+    "confounds at an unknown block": (lambda m, v, s, f: geometry.confounds(m, s, v, 4), "unknown block|4|0 to 3"),
     # EmotionVectors, Direction
     "load of no file": (lambda m, v, s, f: EmotionVectors.load(f / "v"), "no such vectors file|save"),
     "load of a number": (lambda m, v, s, f: EmotionVectors.load(3), "path|3"),

@@ -158,3 +158,37 @@ def test_tables_and_pictures():
     assert 1 <= frame.loc["angry", "arousal"] <= 7
     assert found._repr_png_() == found._repr_png_()
     assert geometry.cosines(with_valence(3.0))._repr_png_().startswith(b"\x89PNG")
+
+
+def test_every_block_is_what_pca_finds_there_and_one_is_marked():
+    one, two = with_valence(6.0), with_valence(0.0)
+    directions = np.concatenate([one.directions, two.directions])
+    both = replace(one, directions=directions, mean=directions.mean(1), norms=np.ones(2, np.float32), best_block=1)
+    found = geometry.by_block(both)
+    for block in (0, 1):
+        alone = geometry.pca(both, block).valence
+        there = found.valence[block]
+        assert abs(there.r[there.component]) == pytest.approx(abs(alone.r[alone.component]), abs=1e-5)
+        assert (there.component, there.count) == (alone.component, alone.count)
+        assert there.p == pytest.approx(alone.p, abs=1e-3)
+    frame = found.to_frame()
+    assert list(frame.chosen) == [False, True]
+    assert (frame.valence_low <= frame.valence_r).all()
+    assert frame.valence_p[0] < 0.01
+    assert "at block 1, chosen on stories" in repr(found)
+    assert "no component is valence" in repr(found) or found.valence[1].p <= 0.05
+    assert found._repr_png_().startswith(b"\x89PNG")
+
+
+def test_the_level_is_what_permuted_ratings_stay_below():
+    x, y = np.random.default_rng(1).standard_normal((20, 5)), np.random.default_rng(2).standard_normal(20)
+    found = geometry.agreement("valence", x, y)
+    below = replace(found, p=0.05)
+    assert (found.p <= 0.05) == (abs(found.r[found.component]) >= found.level - 0.01)
+    assert below.found
+
+
+def test_unrated_words_have_no_agreement_at_any_block():
+    rows = np.random.default_rng(0).standard_normal((12, 20))
+    with pytest.raises(emokit.EmokitError, match="too few rated"):
+        geometry.by_block(made(rows, [f"word {i}" for i in range(12)]))

@@ -15,8 +15,8 @@ SOURCES = sorted(PACKAGE.rglob("*.py"))
 
 # design.md's layout: a module imports only from rows above its own; None may import anything
 ROWS = (
-    ("errors", "plots", "progress"), ("files", "structure", "panels", "rows", "generation"), ("fetch", "lint"), ("models",), ("builder",), ("stories",), ("activations",), ("selection",), ("vectors",),
-    ("reading", "steering", "lens"), ("calibration", "validation", "geometry", "dose"), ("experiments",), ("widgets",),
+    ("errors", "plots", "progress"), ("files", "structure", "panels", "rows", "generation"), ("fetch", "lint", "norms"), ("models",), ("builder",), ("stories",), ("activations",), ("selection",), ("vectors", "robustness"),
+    ("reading", "steering", "lens", "similarity", "prediction", "confounds"), ("calibration", "validation", "geometry", "dose"), ("experiments",), ("widgets",),
 )  # fmt: skip
 RANK = {name: rank for rank, row in enumerate(ROWS) for name in row}
 FREE = {"__init__", "__main__", "doctor"}

@@ -33,6 +33,13 @@ def panel(title="dose", **changes):
     return shown | changes
 
 
+def validation_figure(messages):
+    return plots.validation(
+        np.array([0.2, 0.6, 0.5]), best=1, interval=(0.5, 0.7), chance=0.1, bars={"bag of embeddings": 0.3, "bag of words": 0.4}, null=(0.05, 0.15),
+        messages=messages, stability=np.array([0.9, 0.92, 0.91]), noise=0.7, anisotropy=np.array([0.6, 0.5, -0.1]), topics=(1, 2, 3), needed=np.array([[0.2, 0.3], [0.4, 0.5], [0.6, 0.6]]), title="t"
+    )  # fmt: skip
+
+
 FIGURES = {
     "token_heatmap": lambda: heatmap(["The", " phone", " rang"]),
     "accuracy_by_block": lambda: plots.accuracy_by_block(
@@ -63,6 +70,43 @@ FIGURES = {
         ["sad", "happy"], np.array([2, 3]), np.array([[0, 1], [-1, 0], [0.5, 0]]), ylabel="nats"
     ),
     "line": lambda: plots.line([0, 0.1, 0.2], [1, 3, 2], xlabel="strength", ylabel="nats"),
+    "validation": lambda: validation_figure(
+        {
+            "first": np.array([0.2, 0.5, 0.4]),
+            "three": np.array([0.4, 0.7, 0.6]),
+            "interval": (0.4, 0.6),
+            "null": 0.2,
+            "embeddings": 0.3,
+            "count": 12,
+            "emotions": 6,
+        }
+    ),
+    "pairs": lambda: plots.pairs(np.array([-0.2, 0.3]), np.array([0.1, 0.4]), xlabel="one", ylabel="other", title="t"),
+    "block_map": lambda: plots.block_map(np.eye(3), level=0.4, best=(1, 2), names=("block", "other"), title="t"),
+    "agreement_by_block": lambda: plots.agreement_by_block(
+        {
+            n: {"r": [0.2, 0.8], "interval": [(-0.1, 0.5), (0.6, 0.9)], "level": [0.5, 0.5], "component": [3, 0]}
+            for n in ("valence", "arousal")
+        },
+        chosen=1,
+        title="t",
+    ),
+    "prediction": lambda: plots.prediction(
+        np.array([1.0, 2, -1]),
+        np.array([0.5, 1, -0.2]),
+        ["a", "$b$", "c"],
+        by_block=np.array([0.1, 0.4]),
+        level=np.array([0.3, 0.3]),
+        chosen=1,
+        name="valence",
+    ),
+    "share_table": lambda: plots.share_table(
+        np.array([[0.9, -0.01], [0.2, 0.3]]),
+        ["PC1", "null"],
+        ["emotion", "length"],
+        framed=np.array([[True, False], [False, False]]),
+        lines=[1],
+    ),
     "bars": lambda: plots.bars(["a", "b"], {"steered": [1, -2], "random": [0.1, 0.2]}, ylabel="nats"),
 }
 
@@ -124,7 +168,7 @@ for name in {names}:
         sys.exit(f"{{name}} imports pyplot")
 print("none")
 """
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=240)
     assert done.stdout.strip() == "none", done.stderr
 
 

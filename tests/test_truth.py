@@ -10,7 +10,7 @@ import torch
 from conftest import hooks
 
 import emokit
-from emokit import activations, dose
+from emokit import activations, dose, geometry
 
 pytestmark = pytest.mark.truth
 
@@ -29,6 +29,14 @@ def test_directions_tell_unseen_topics_far_better_than_words_and_shuffled_labels
     assert result.interval[0] > result.embeddings + 0.1
     assert result.null.max() < 0.15
     assert result.p < 0.02
+    assert result.passes
+    assert result.verdict == "passes"
+    assert result.messages.first[result.best_block] >= 0.5
+    assert result.messages.interval[0] > max(result.messages.null, result.messages.embeddings)
+    assert result.stability.low.min() > result.stability.noise - 0.1
+    assert result.stability.cosine.min() > result.stability.noise + 0.05
+    assert result.anisotropy[result.best_block] > 0.9
+    assert (np.diff(result.needed.accuracy.mean(1)) > 0).all()
     assert 10 <= smol_vectors.best_block <= 24
 
 
@@ -44,16 +52,24 @@ def test_messages_are_read(smol, smol_vectors):
 
 def test_human_valence_is_predicted_from_directions(smol_vectors):
     """Ridge on the directions, one emotion left out at a time, against VADER's ratings (MIT)."""
-    from sklearn.linear_model import Ridge
-    from vaderSentiment.vaderSentiment import SentimentIntensityAnalyzer
+    found = geometry.left_out(smol_vectors)
+    assert found.r > 0.7
+    assert found.p < 0.01
 
-    lexicon = SentimentIntensityAnalyzer().lexicon
-    rated = [e for e in smol_vectors.emotions if e in lexicon]
-    x = np.stack([smol_vectors.at()[smol_vectors.index(e)] for e in rated])
-    y = np.array([lexicon[e] for e in rated])
-    rest = [np.arange(len(rated)) != i for i in range(len(rated))]
-    guess = [Ridge(alpha=1.0).fit(x[r], y[r]).predict(x[~r])[0] for r in rest]
-    assert np.corrcoef(guess, y)[0, 1] > 0.7
+
+def test_the_largest_axis_is_the_emotions_and_hardly_a_confounds(smol, smol_vectors):
+    found = geometry.confounds(smol, emokit.load_stories(), smol_vectors)
+    share = dict(zip(found.factors, found.share[0], strict=True))
+    assert share.pop("emotion") > 0.5
+    assert set(share) == {"topic", "length", "person", "speech", "mode"}
+    assert max(share.values()) < 0.15
+
+
+def test_neighbouring_blocks_lay_emotions_out_alike(smol_vectors):
+    found = geometry.similarity_map(smol_vectors)
+    best = smol_vectors.best_block
+    assert found.values[best, best - 1] > 0.9
+    assert found.values[best, best - 1] > found.values[best, 0] > found.level
 
 
 def test_each_direction_raises_its_own_word_over_the_others(smol, smol_vectors):

@@ -110,40 +110,54 @@ print("embeddings:", geometry.agreement("valence", coordinates, geometry.valence
 # %% [markdown]
 # The words alone do not do it: what makes the axis is what the blocks make of the words.
 #
-# ## Every block
+# ## Is it something else?
+#
+# An axis could be *how the stories are told*: their length, the person who tells, how much is spoken. The corpus keeps these alike for all emotions; here is the test. The stories' scores along each
+# axis vary: how much of that goes with the emotion, and how much with each of the others? (Narrative mode is asked of the flat stories.) The null: random axes among the directions.
 
 # %%
-from emokit import plots
-
-planes = [geometry.pca(vectors, block) for block in vectors.blocks]
-valence = [abs(p.valence.r[0]) for p in planes]
-anywhere = [abs(p.valence.r).max() for p in planes]
-level = np.quantile(null.max(1), 0.95), "shuffled ratings, best of five"
-curves = {"PC1": valence, "the best of five": anywhere}
-plots.by_block(
-    curves,
-    chosen=vectors.best_block,
-    ylabel="|r| with valence",
-    limits=(0, 1),
-    level=level,
-    title="Valence becomes the largest axis in the middle of the network",
-)
+told = geometry.confounds(model, stories, vectors)
+told.plot()
 
 # %% [markdown]
-# > **You should see** the dashed curve above the dotted line everywhere, and the blue one join it only about half way up: valence is *in* the directions from the start, but becomes their
-# > *largest* difference later.
+# > **You should see** one dark column, the emotion (flattered, since these stories made the directions), and pale ones beside it. Frames are shares beyond 95 % of random axes; with so many
+# > cells some are framed by chance: the title says how many to expect.
+
+# %%
+frame = told.to_frame().query("axis == 'PC1'")
+frame[["factor", "share", "low", "high", "p", "random"]].round(2).reset_index(drop=True)
+
+# %% [markdown]
+# ## Every block
 #
+# At each block the component that fits best, with its interval, and what permuted ratings reach. A name is given only at the block chosen beforehand: among thirty blocks, some would pass by chance.
+
+# %%
+everywhere = geometry.by_block(vectors)
+everywhere.plot()
+
+# %% [markdown]
+# > **You should see** valence above the dotted line at nearly every block, first on PC2 (orange squares), then on PC1 (blue discs): it is *in* the directions from the start, and becomes their *largest*
+# > difference about a third of the way up. Arousal stays near the line and changes its component from block to block.
+
+# %%
+table = everywhere.to_frame()
+table[table.chosen].round(2)
+
+# %% [markdown]
 # **Write down a guess** before you move the slider: at block 0, will happy and sad be far apart? And at the last block?
 
 # %% tags=["nbval-ignore-output"]
 import ipywidgets
+
+from emokit import plots
 
 slider = ipywidgets.IntSlider(value=vectors.best_block, max=model.n_blocks - 1, description="block")
 picture = ipywidgets.Image(value=plots.png(plane.plot()), alt="The emotions on two components")
 
 
 def show(change):
-    picture.value = plots.png(planes[change["new"]].plot())
+    picture.value = plots.png(geometry.pca(vectors, change["new"]).plot())
 
 
 slider.observe(show, "value")
@@ -170,32 +184,44 @@ for emotion in ("happy", "afraid", "sad", "calm"):
     print(f"{emotion}: near {list(row.index[:3])}, far from {list(row.index[-2:])}")
 
 # %% [markdown]
-# ## The whole space
-#
-# A component is only one way to find valence. A harder question: from the directions of the other emotions, can we predict how pleasant people rate a word that was left out?
+# Is this arrangement made at one block, or is it there all along? **Representational similarity**: Spearman's correlation between the cosines of all 276 pairs at one block and those at
+# another. The null permutes the emotions on one side.
 
 # %%
-from sklearn.linear_model import Ridge
+alike = geometry.similarity_map(vectors)
+alike.plot()
 
+# %%
+geometry.similarity(vectors, block=0, other_block=vectors.best_block)
 
-def predicted(rows, y):
-    """Each value predicted from all others' rows."""
-    rest = [np.arange(len(y)) != i for i in range(len(y))]
-    return np.array([Ridge(1.0).fit(rows[r], y[r]).predict(rows[~r])[0] for r in rest])
+# %% [markdown]
+# > **You should see** a dark diagonal that fades slowly: who is near whom is much the same throughout, and least so between the first blocks and the last. All blocks read the same stories, so part
+# > of that likeness is the stories'. With vectors of two models, the same function compares the models.
+#
+# ## The whole space
+#
+# A component is only one way to find valence. A harder question: from the directions of the other emotions, can we predict how pleasant people rate a word that was left out? (Ridge regression,
+# each word left out in turn.)
 
+# %%
+guessed = geometry.left_out(vectors)
+guessed.plot()
 
-space = rows[rated]
-r = np.corrcoef(predicted(space, y), y)[0, 1]
-shuffled = [rng.permutation(y) for _ in range(50)]
-chance = [np.corrcoef(predicted(space, s), s)[0, 1] for s in shuffled]
-print(f"left-out words: r {r:.2f}; shuffled ratings: at most {max(chance):.2f}")
-print(f"from embeddings: r {np.corrcoef(predicted(words[rated], y), y)[0, 1]:.2f}")
+# %%
+from emokit.prediction import leave_one_out
+
+from_words = leave_one_out(words[rated]) @ y
+print(f"left-out words: r {guessed.r:.2f} [{guessed.interval[0]:.2f}, {guessed.interval[1]:.2f}]")
+print(f"permuted ratings, 95 % below: {guessed.level[guessed.block]:.2f}; p below 0.001: {guessed.p < 0.001}")
+print(f"from embeddings: r {np.corrcoef(from_words, y)[0, 1]:.2f}")
+print("worst predicted:", list(guessed.to_frame().index[:3]))
 
 # %% [markdown]
 # ## What you showed
 #
 # * The largest axis among the directions follows how pleasant people find the words, beyond what the best of five axes reaches with shuffled ratings.
-# * The second follows arousal, more weakly, against ratings that are not people's.
+# * That axis is hardly story length, person, speech or narrative mode.
+# * Another component follows arousal, more weakly, and not the same one at every block, against ratings that are not people's.
 # * Emotions of one cluster of the paper's Claude are nearer to each other here, too.
 #
 # ## What this does not show
