@@ -19,6 +19,11 @@ BOARDS: dict[str, tuple[str, str]] = {  # the cell, and what is there once it is
         "board = emokit.widgets.TokenReader(model, vectors, text, emotion='sad')\nboard",
         "document.querySelector('.emokit-token')",
     ),
+    "story_browser": (
+        "board = emokit.widgets.StoryBrowser(emokit.load_stories(), emotion='sad')\n"
+        "place = board.found[2]\nboard.edit(place, text=board.edited[place].text + ' It was very sad.')\nboard.set(at=place)\nboard",
+        "document.querySelector('.emokit-findings')?.textContent.includes('emotion word')",
+    ),
 }
 
 
