@@ -1,3 +1,4 @@
+import contextlib
 import hashlib
 import threading
 
@@ -237,10 +238,8 @@ def test_an_edit_that_can_not_be_is_shown_with_what_to_do_and_nothing_is_lost(bo
 )
 def test_bad_input_is_shown_on_the_board(board, state, said):
     from_browser(board, **state)
-    try:
+    with contextlib.suppress(EmokitError):  # raised by the wait, or shown before it
         board.wait(20)
-    except EmokitError as error:
-        assert said in str(error)
     assert said in board.error
     from_browser(board, edits={}, at=0, emotion="", topic="", words="s")
     assert board.wait(20)

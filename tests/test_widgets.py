@@ -7,8 +7,14 @@ from conftest import hooks
 
 import emokit
 from emokit import EmokitError
-from emokit.widgets import Latest, SteeringConsole
+from emokit.widgets import Latest, SteeringConsole, console
 from emokit.widgets.console import _told
+
+
+@pytest.fixture(autouse=True)
+def long_sliders(monkeypatch):
+    """A random model needs more of a push than the real one, whose sliders end at 0.3."""
+    monkeypatch.setattr(console, "LIMIT", 0.5)
 
 
 def test_the_newest_request_wins_and_the_running_one_is_told_to_stop():
@@ -71,14 +77,14 @@ def columns(board, part="columns"):
 
 
 def test_the_console_works_from_python(board, model, vectors):
-    board.set(happy=0.3, sad=-0.25)
+    board.set(happy=0.5, sad=-0.25)
     assert board.wait(20)
     assert board.replies["unsteered"] == model.generate("Hello", max_new_tokens=6)
-    with emokit.steer(model, vectors, {"happy": 0.3, "sad": -0.25}):
+    with emokit.steer(model, vectors, {"happy": 0.5, "sad": -0.25}):
         assert board.replies["steered"] == model.generate("Hello", max_new_tokens=6)
     assert board.replies["random direction"] == ""
     assert board.status == "done"
-    assert repr(board) == "SteeringConsole(happy=+0.30, sad=-0.25)"
+    assert repr(board) == "SteeringConsole(happy=+0.50, sad=-0.25)"
     assert hooks(model) == 0
 
 
@@ -89,7 +95,7 @@ def test_a_slider_moved_in_the_browser_runs_the_model(board):
     assert board.replies["steered"]
 
 
-@pytest.mark.parametrize("end", [-0.3, 0.3])
+@pytest.mark.parametrize("end", [-0.5, 0.5])
 def test_a_slider_at_its_end(board, model, vectors, end):
     from_browser(board, strengths={"happy": end, "sad": end})
     assert board.wait(20)
@@ -135,9 +141,9 @@ def test_sampling_draws_the_same_for_every_column(board, model):
 
 
 def test_every_token_but_the_newest_has_the_score_that_watch_gives(board, model, vectors):
-    board.set(happy=0.3, max_new_tokens=10)
+    board.set(happy=0.5, max_new_tokens=10)
     assert board.wait(20)
-    with emokit.steer(model, vectors, {"happy": 0.3}), emokit.watch(model, vectors) as seen:
+    with emokit.steer(model, vectors, {"happy": 0.5}), emokit.watch(model, vectors) as seen:
         model.generate("Hello", max_new_tokens=10)
     column = columns(board)["steered"]
     rows = np.frombuffer(column["scores"], np.int8).reshape(-1, len(vectors.emotions)) / 100
@@ -176,9 +182,9 @@ def test_a_sweep_is_one_batch_over_the_slider(board, model, vectors):
     board.swept = "sad"
     board._handle_custom_msg({"do": "sweep"}, [])
     assert board.wait(20)
-    expected = emokit.sweep(model, vectors, "Hello", "sad", [-0.3, -0.15, 0.15, 0.3], max_new_tokens=6)
+    expected = emokit.sweep(model, vectors, "Hello", "sad", [-0.5, -0.25, 0.25, 0.5], max_new_tokens=6)
     assert [c["text"] for c in board.view["sweep"]] == list(expected.replies)
-    assert [c["name"] for c in board.view["sweep"]] == [f"sad {s:+.2f}" for s in (-0.3, -0.15, 0, 0.15, 0.3)]
+    assert [c["name"] for c in board.view["sweep"]] == [f"sad {s:+.2f}" for s in (-0.5, -0.25, 0, 0.25, 0.5)]
     with pytest.raises(EmokitError, match="unknown emotion"):
         board.sweep("joy")
 
@@ -222,18 +228,18 @@ def test_waiting_inside_a_steer_is_refused_for_it_would_never_end(board, model, 
 
 def test_a_cell_that_generates_while_a_board_streams_gets_its_own_reply(board, model):
     alone = model.generate("Quite another prompt", max_new_tokens=8)
-    board.set(happy=0.3, max_new_tokens=60)
+    board.set(happy=0.5, max_new_tokens=60)
     assert model.generate("Quite another prompt", max_new_tokens=8) == alone
     assert board.wait(20)
 
 
 def test_two_consoles_on_one_model(board, model, vectors):
     other = SteeringConsole(model, vectors, "Hello", emotions=["sad"], max_new_tokens=6)
-    board.set(happy=0.3)
-    other.set(sad=0.3)
+    board.set(happy=0.5)
+    other.set(sad=0.5)
     assert board.wait(20)
     assert other.wait(20)
-    for one, plan in ((board, {"happy": 0.3}), (other, {"sad": 0.3})):
+    for one, plan in ((board, {"happy": 0.5}), (other, {"sad": 0.5})):
         with emokit.steer(model, vectors, plan):
             assert one.replies["steered"] == model.generate("Hello", max_new_tokens=6)
     other.close()
@@ -310,31 +316,31 @@ def test_sliders_end_at_the_calibrated_strengths_of_their_block(model, vectors):
     with pytest.raises(EmokitError, match="beyond the slider.*0.3.*-0.1 to 0.2"):
         board.set(happy=0.3)
     board.set(block=2, happy=0.1)
-    assert board.limits == [-0.3, 0.3]
+    assert board.limits == [-0.5, 0.5]
     board.set(happy=0.4)
     assert board.wait(20)
     board.set(block=1)
     assert board.wait(20)
     assert board.strengths == {"happy": 0.2}
     board.set(block=3)
-    assert board.limits == [-0.3, 0.3]
+    assert board.limits == [-0.5, 0.5]
     board.close()
 
 
 def test_history_keeps_complete_runs_and_tells_them(board, model):
-    board.set(happy=0.3)
+    board.set(happy=0.5)
     assert board.wait(20)
     board.run()
     assert board.wait(20)
     board.set(sad=-0.25, happy=0.0, temperature=0.5, system="Be brief.")
     assert board.wait(20)
     first, second = board.history
-    assert first["strengths"] == {"happy": 0.3, "sad": 0.0}
+    assert first["strengths"] == {"happy": 0.5, "sad": 0.0}
     assert second["replies"]["steered"] == board.replies["steered"]
     told = json.loads(board.to_json())
     assert (told["model"], told["runs"]) == ("tiny", board.history)
     markdown = board.to_markdown()
-    assert "## happy +0.30, block" in markdown
+    assert "## happy +0.50, block" in markdown
     assert "temperature 0.5, seed 0" in markdown
     assert "*system*: Be brief." in markdown
     sent = []
