@@ -13,7 +13,9 @@ from emokit.widgets.board import STATIC, Board, front
 NODE = shutil.which("node")
 TESTS = sorted((Path(__file__).parent / "front").glob("*.test.mjs"))
 BOARDS = sorted(path.stem for path in STATIC.glob("*.mjs") if path.stem != "common")
-needs_node = pytest.mark.skipif(NODE is None, reason="no node found: install Node 18 or newer for the front ends' tests")
+needs_node = pytest.mark.skipif(
+    NODE is None, reason="no node found: install Node 18 or newer for the front ends' tests"
+)
 
 
 @needs_node
@@ -28,7 +30,9 @@ def test_by_node(path):
 def test_the_joined_module_parses_and_has_a_view(name, tmp_path):
     path = tmp_path / "joined.mjs"
     path.write_text(front(name), encoding="utf-8")
-    code = f"import({str(path)!r}).then(m => {{ if (typeof m.default.render !== 'function') throw Error('no render') }})"
+    code = (
+        f"import({str(path)!r}).then(m => {{ if (typeof m.default.render !== 'function') throw Error('no render') }})"
+    )
     done = subprocess.run([NODE, "-e", code], capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
 

@@ -121,7 +121,9 @@ def test_just_prompting_asks_the_unsteered_model_in_words(board, model):
 
 
 def test_a_template_without_system_role_gets_the_wish_before_the_prompt(model):
-    model.tokenizer.chat_template = "{% for m in messages %}{% if m.role == 'user' %}{{ m.content }}{% endif %}{% endfor %}"
+    model.tokenizer.chat_template = (
+        "{% for m in messages %}{% if m.role == 'user' %}{{ m.content }}{% endif %}{% endfor %}"
+    )
     (message,) = _told(model, [{"role": "user", "content": "Hello"}], {"happy": 0.1, "sad": 0.0})
     assert message == {"role": "user", "content": "Answer as somebody who is happy. Hello"}
 
@@ -301,7 +303,9 @@ class Calibrated:
 
 
 def test_sliders_end_at_the_calibrated_strengths_of_their_block(model, vectors):
-    board = SteeringConsole(model, vectors, "Hello", emotions=["happy"], block=1, calibration=Calibrated(), max_new_tokens=2)
+    board = SteeringConsole(
+        model, vectors, "Hello", emotions=["happy"], block=1, calibration=Calibrated(), max_new_tokens=2
+    )
     assert board.limits == [-0.1, 0.2]
     with pytest.raises(EmokitError, match="beyond the slider.*0.3.*-0.1 to 0.2"):
         board.set(happy=0.3)

@@ -78,7 +78,10 @@ def test_two_boards_and_a_cell_that_runs_while_one_streams(notebook):
 
 
 def test_a_closed_board_and_a_restarted_kernel(notebook):
-    book = notebook(CONSOLE, "board.set(happy=0.1, max_new_tokens=500)\nboard.close()\nprint(model.generate('Hello', max_new_tokens=2) is not None)")
+    book = notebook(
+        CONSOLE,
+        "board.set(happy=0.1, max_new_tokens=500)\nboard.close()\nprint(model.generate('Hello', max_new_tokens=2) is not None)",
+    )
     book.run_all()
     assert book.output(2) == "True"
     page = book.page
@@ -96,7 +99,9 @@ def test_a_closed_board_and_a_restarted_kernel(notebook):
     page.wait_for_function(DONE)
     # the kernel goes while the board is on the page: it says so, once it is asked for something
     book.restart()
-    page.wait_for_function("!document.querySelector('.emokit-board') || document.querySelector('.emokit-board.emokit-gone')")
+    page.wait_for_function(
+        "!document.querySelector('.emokit-board') || document.querySelector('.emokit-board.emokit-gone')"
+    )
     assert book.errors == []
 
 
@@ -115,5 +120,7 @@ def test_the_default_model(notebook, smol_vectors, tmp_path):
     page.keyboard.press("End")
     page.wait_for_function(DONE)
     assert reply(page, "steered").last.inner_text() != reply(page, "unsteered").first.inner_text()
-    page.wait_for_function("document.querySelectorAll('.emokit-board')[1].querySelectorAll('.emokit-token').length > 70")
+    page.wait_for_function(
+        "document.querySelectorAll('.emokit-board')[1].querySelectorAll('.emokit-token').length > 70"
+    )
     assert book.errors == []

@@ -42,5 +42,8 @@ def test_both_themes_keep_ink_and_paper_apart(notebook):
     page.emulate_media(reduced_motion="reduce")
     page.get_by_role("button", name="run").click()
     page.get_by_role("meter").first.wait_for()
-    assert page.evaluate("getComputedStyle(document.querySelector('.emokit-bar')).transitionDuration") in ("0s", "1e-05s")
+    assert page.evaluate("getComputedStyle(document.querySelector('.emokit-bar')).transitionDuration") in (
+        "0s",
+        "1e-05s",
+    )
     assert book.errors == []

@@ -16,7 +16,9 @@ from pathlib import Path
 import pytest
 
 TESTS = Path(__file__).parents[1]
-QUIET = "headless no-sandbox disable-gpu disable-quic disable-background-networking disable-component-update disable-sync"
+QUIET = (
+    "headless no-sandbox disable-gpu disable-quic disable-background-networking disable-component-update disable-sync"
+)
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 IDLE = "window.jupyterapp?.shell?.currentWidget?.sessionContext?.session?.kernel?.status === 'idle'"
 TINY = """\
@@ -67,7 +69,7 @@ class Lab:
         self.process = subprocess.Popen(
             command, env=os.environ | own, stdout=self.log, stderr=subprocess.STDOUT, cwd=self.folder
         )
-        end = time.monotonic() + 90
+        end = time.monotonic() + 300  # a machine may be busy
         while True:
             try:
                 urllib.request.urlopen(f"{self.url}/api?token={token}", timeout=2).close()
@@ -124,9 +126,11 @@ class Notebook:
 
     def __init__(self, page, url: str) -> None:
         self.page, self.errors = page, []
-        page.on("console", lambda m: self.errors.append(f"{m.text} ({m.location['url']})") if m.type == "error" else None)
+        page.on(
+            "console", lambda m: self.errors.append(f"{m.text} ({m.location['url']})") if m.type == "error" else None
+        )
         page.on("pageerror", lambda error: self.errors.append(str(error)))
-        page.set_default_timeout(180_000)  # a machine may be busy
+        page.set_default_timeout(300_000)  # a machine may be busy
         page.goto(url, wait_until="commit")
         page.wait_for_function(IDLE)
 
