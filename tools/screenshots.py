@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parents[1]
-sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "browser")]
+sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 VECTORS = ROOT / "outputs" / "vectors.safetensors"
 READY = "(() => { const b = document.querySelector('.emokit-board'); return b && !b.classList.contains('emokit-busy') && (%s) })()"
 BOARDS = {  # the cell, and what is there once it is ready
@@ -65,19 +65,19 @@ def vectors() -> str:
 
 def main(names: list[str]) -> None:
     """Take the pictures of the named boards, or of all."""
-    import conftest
+    from browser import lab as labs
     from playwright.sync_api import sync_playwright
 
-    setup = conftest.REAL.format(root=str(ROOT), vectors=vectors())
+    setup = labs.REAL.format(root=str(ROOT), vectors=vectors())
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
-        lab = conftest.Lab(Path(folder))
-        arguments = [f"--{flag}" for flag in conftest.QUIET.split()]
-        browser = playwright.chromium.launch(executable_path=conftest.CHROMIUM, args=arguments)
+        lab = labs.Lab(Path(folder))
+        arguments = [f"--{flag}" for flag in labs.QUIET.split()]
+        browser = playwright.chromium.launch(executable_path=labs.CHROMIUM, args=arguments)
         try:
             for name in names or list(BOARDS):
                 page = browser.new_page(viewport={"width": 1100, "height": 1700})
                 cell, ready = BOARDS[name]
-                book = conftest.Notebook(page, lab.write(name, [setup, cell]))
+                book = labs.Notebook(page, lab.write(name, [setup, cell]))
                 book.command("application:toggle-left-area")
                 book.run_all()
                 page.wait_for_function(READY % ready, timeout=900_000)

@@ -69,7 +69,7 @@ class Lab:
         self.process = subprocess.Popen(
             command, env=os.environ | own, stdout=self.log, stderr=subprocess.STDOUT, cwd=self.folder
         )
-        end = time.monotonic() + 300
+        end = time.monotonic() + 300  # a machine may be busy
         while True:
             try:
                 urllib.request.urlopen(f"{self.url}/api?token={token}", timeout=2).close()
@@ -130,7 +130,7 @@ class Notebook:
             "console", lambda m: self.errors.append(f"{m.text} ({m.location['url']})") if m.type == "error" else None
         )
         page.on("pageerror", lambda error: self.errors.append(str(error)))
-        page.set_default_timeout(180_000)  # a machine may be busy
+        page.set_default_timeout(300_000)  # a machine may be busy
         page.goto(url, wait_until="commit")
         page.wait_for_function(IDLE)
 
