@@ -76,6 +76,15 @@ print(result.signs("paraphrases"))
 wordings.pivot(
     index="wording", columns="emotion", values=["change", "effect"]
 ).round(3)
+
+# %% [markdown]
+# > **You should see** `afraid` rise in every wording, by a few thousandths: small, but all six agree. More than on the twin? In the table above, the row `paraphrases` is their mean;
+# > the next cell has the interval of what it is beyond the twin, over topics and wordings. If it holds 0, we can't tell fear of a dose from any response to growing numbers.
+
+# %%
+table[table["kind"].isin(["panel", "paraphrases"])][
+    ["kind", "emotion", "beyond twin", "beyond low", "beyond high"]
+]
 #
 # ## Six panels, twelve signs
 #
@@ -95,19 +104,16 @@ result.plot("ladder")
 for panel in dose.PANELS:
     print(f"{panel.title}: {panel.rungs()[0]} ... {panel.rungs()[-1]}")
 
-# %%
-result.plot("twin")
-
 # %% [markdown]
 # Are these changes large? A change of 0.01 says little by itself, so we hold it against the 1,000 random directions: the **effect** is the change in units of their
-# standard deviation, positive where it goes the expected way.
+# standard deviation; in the figure, to the right is the expected way.
 
 # %%
 result.plot_effects()
 
 # %% [markdown]
-# > **You should see** most blue dots (numbers) within the grey band, and often not beyond the orange squares, the same numbers in harmless sentences. Some purple
-# > diamonds (words) reach out of the band; one alone would prove little, their agreement counts.
+# > **You should see** the blue dots (numbers) within the grey band, and often not beyond the orange squares, the same numbers in harmless sentences. Some purple
+# > diamonds (words) leave the band; one alone would prove little, their agreement counts.
 #
 # How many of the twelve come out, and how many would come out if the emotion labels meant nothing? The **null**: deal the 24 names out
 # to the 24 directions anew, 2,000 times, and count the right signs each time.
@@ -186,12 +192,15 @@ result.plot_blocks()
 #
 # We read one token, the readout. Here is Tylenol over all tokens of the message, and over the first 20 tokens of the model's own reply:
 
-# %%
+# %% tags=["nbval-ignore-output"]
 import pandas as pd
 
 places = dose.positions(model, vectors, [tylenol])
 rows = {place: r.to_frame().set_index(["kind", "emotion"]) for place, r in places.items()}
 pd.DataFrame({place: row["effect"] for place, row in rows.items()}).round(1)
+
+# %% [markdown]
+# The three places don't agree on the numbers, while `afraid` follows the ladder at each of them. (Another processor may write a slightly other reply.)
 
 # %% [markdown]
 # ## A panel of your own
@@ -217,7 +226,8 @@ print(own.why.replace("; ", "\n"))
 # ## What you showed
 #
 # * Told in *words*, the six stories of danger and luck move the scores as expected more often than permuted labels do, at most blocks from the middle on.
-# * Told in *numbers*, they do so hardly more often than permuted labels, and Tylenol moves `afraid` no more than its harmless twin does. At no block does the
+# * Told in *numbers*, they do so hardly more often than permuted labels, and Tylenol moves `afraid` no more than its harmless twin does (five paraphrases move it a little
+#   more, by an amount whose interval still holds 0). At no block does the
 #   effect replicate; at some the positive control does not suffice either, and the verdict is `inconclusive`.
 # * Why may that be? To feel the difference between 1000 and 8000 mg one must know what a dose is, and a model of 135 million parameters splits
 #   "8000" into four digits and has read little pharmacology. The paper finds the effect in Claude Sonnet 4.5; at what size it begins is the
