@@ -85,7 +85,8 @@ wordings.pivot(
 table[table["kind"].isin(["panel", "paraphrases"])][
     ["kind", "emotion", "beyond twin", "beyond low", "beyond high"]
 ]
-#
+
+# %% [markdown]
 # ## Six panels, twelve signs
 #
 # One panel is weak evidence: a direction that means nothing rises from the first value to the last half of the time. The paper has **six panels** with
