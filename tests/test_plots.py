@@ -33,6 +33,16 @@ def panel(title="dose", **changes):
     return shown | changes
 
 
+CHANGES = ("reread", "low", "high", "reread_random", "reread_asked")
+RATIOS = ("ratio", "ratio_random", "ratio_asked")
+
+
+def steps(title):
+    changes = {name: np.array([-0.1, 0.1, 0.2]) for name in CHANGES}
+    ratios = {name: np.array([0.8, 1, np.inf]) for name in RATIOS}
+    return {"title": title, "strength": np.array([-0.2, 0.1, 0.2]), **changes, **ratios}
+
+
 FIGURES = {
     "token_heatmap": lambda: heatmap(["The", " phone", " rang"]),
     "accuracy_by_block": lambda: plots.accuracy_by_block(
@@ -62,6 +72,7 @@ FIGURES = {
     "gain_against_null": lambda: plots.gain_against_null(
         ["sad", "happy"], np.array([2, 3]), np.array([[0, 1], [-1, 0], [0.5, 0]]), ylabel="nats"
     ),
+    "calibration": lambda: plots.calibration([steps("asked of it"), steps("unlike")], shaded=[(0.1, 0.2)], limit=1.5),
     "line": lambda: plots.line([0, 0.1, 0.2], [1, 3, 2], xlabel="strength", ylabel="nats"),
     "bars": lambda: plots.bars(["a", "b"], {"steered": [1, -2], "random": [0.1, 0.2]}, ylabel="nats"),
 }
