@@ -40,22 +40,22 @@ def validation_figure(messages):
     )  # fmt: skip
 
 
+CHANGES = ("reread", "low", "high", "reread_random", "reread_asked")
+RATIOS = ("ratio", "ratio_random", "ratio_asked")
+
+
+def steps(title):
+    changes = {name: np.array([-0.1, 0.1, 0.2]) for name in CHANGES}
+    ratios = {name: np.array([0.8, 1, np.inf]) for name in RATIOS}
+    return {"title": title, "strength": np.array([-0.2, 0.1, 0.2]), **changes, **ratios}
+
+
 FIGURES = {
     "token_heatmap": lambda: heatmap(["The", " phone", " rang"]),
     "accuracy_by_block": lambda: plots.accuracy_by_block(
         np.array([0.2, 0.6, 0.5]), chance=0.1, best=1, baseline=0.3, null=(0.05, 0.15), title="t"
     ),
     "dose_panels": lambda: plots.dose_panels([panel(), panel("b"), panel("c"), panel("d")], title="t"),
-    "calibration": lambda: plots.calibration(
-        [
-            {"title": "chosen", "strength": [-0.2, 0, 0.2]}
-            | {k + e: [0.5, 1.0, 1.2] for k in ("reread", "ratio") for e in ("", "_random", "_asked")}
-            | {"low": [0.4] * 3, "high": [1.3] * 3}
-        ],
-        shaded=[(-0.2, 0.1)],
-        limit=1.5,
-        title="t",
-    ),
     "dose_effects": lambda: plots.dose_effects(
         ["dose: afraid ↑", "$X$: calm ↓"],
         {
@@ -88,6 +88,7 @@ FIGURES = {
     "gain_against_null": lambda: plots.gain_against_null(
         ["sad", "happy"], np.array([2, 3]), np.array([[0, 1], [-1, 0], [0.5, 0]]), ylabel="nats"
     ),
+    "calibration": lambda: plots.calibration([steps("asked of it"), steps("unlike")], shaded=[(0.1, 0.2)], limit=1.5),
     "line": lambda: plots.line([0, 0.1, 0.2], [1, 3, 2], xlabel="strength", ylabel="nats"),
     "validation": lambda: validation_figure(
         {
