@@ -114,6 +114,9 @@ def test_a_choice_of_a_panel_is_one_run_and_brings_its_note(model, vectors):
     noted = Panel("I took {X}.", [1, 2], expect={"sad": "up"}, note="Call a doctor.")
     board = DoseLab(model, vectors, noted)
     assert board.note == "Call a doctor."
+    board.set(template="I lost {X}.")
+    board.reset()
+    assert board.result.panels[0].template == noted.template
     board.close()
 
 

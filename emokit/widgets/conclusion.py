@@ -33,7 +33,7 @@ def conclude(result: DoseResult, *, model: str, usual: int, tried: int = 0) -> C
         if "ladder" in panel.kinds():
             can.append(_in_words(result, panel, emotion, way))
         if ("paraphrases", emotion) in rows:
-            can.append(_otherwise(panel, emotion, way, rows["paraphrases", emotion]["change"]))
+            can.append(_otherwise(result, panel, emotion, way, rows["paraphrases", emotion]["change"]))
     can.append(_blocks(result, panel))
     cannot = (
         []
@@ -130,7 +130,7 @@ def _found(
         return f"{emotion} goes {'down' if way > 0 else 'up'} ({signed(change)}), against what was expected: {far}."
     start = f"{emotion} goes {where} ({signed(change)}) as expected"
     if not _beyond(result, panel, "panel", emotion, way):
-        return f"{start}, but so do more than one in twenty random directions: it ends within the grey band, which is no evidence."
+        return f"{start}, but so does at least one in twenty random directions: it ends within the grey band, which is no evidence."
     start += ", further than 19 of 20 random directions"
     if math.isfinite(row["low"]) and not row["low"] * row["high"] > 0:
         start += ", though other stories could turn it round"
@@ -155,10 +155,13 @@ def _in_words(result: DoseResult, panel: Panel, emotion: str, way: int) -> str:
     return f"Not even told in words does {emotion} go {where} beyond the grey band ({change}): whether numbers move it can hardly show here."
 
 
-def _otherwise(panel: Panel, emotion: str, way: int, change: float) -> str:
-    """What other wordings do to it."""
-    agree = "the same way" if change * way > 0 else "not the same way"
-    return f"In {len(panel.paraphrases)} other wordings {emotion} changes by {signed(change)} on average: {agree} as expected."
+def _otherwise(result: DoseResult, panel: Panel, emotion: str, way: int, change: float) -> str:
+    """What other wordings do to it, on average."""
+    far = "within the grey band"
+    if _beyond(result, panel, "paraphrases", emotion, way if change * way > 0 else -way):
+        far = "further than 19 of 20 random directions"
+    count = f"{len(panel.paraphrases)} other wording{'s, on average' if len(panel.paraphrases) > 1 else ''}"
+    return f"In {count}: {emotion} {signed(change)}, {'as' if change * way > 0 else 'not as'} expected, {far}."
 
 
 def _blocks(result: DoseResult, panel: Panel) -> str:

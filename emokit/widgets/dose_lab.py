@@ -79,6 +79,7 @@ class DoseLab(Board):
             start, panel = panel, self._start(panel)
         else:
             start = panel.title if known.get(panel.title) is panel else OWN
+            self._starts[start] = panel  # where `reset` goes back to
         super().__init__(
             model,
             vectors,
