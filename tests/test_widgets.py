@@ -53,6 +53,25 @@ def test_errors_are_shown_and_raised_again_once():
         worker.wait(5)
 
 
+def test_the_error_of_a_run_that_another_has_replaced_is_nobodys():
+    begun, go, seen = threading.Event(), threading.Event(), []
+
+    def work(stop, n):
+        if n == 0:
+            begun.set()
+            go.wait(5)
+            raise EmokitError("too late")
+
+    worker = Latest(work, failed=seen.append)
+    worker.submit(0)
+    assert begun.wait(5)
+    worker.submit(1)
+    go.set()
+    assert worker.wait(5)
+    assert seen == []
+    worker.close()
+
+
 @pytest.fixture
 def board(model, vectors):
     board = SteeringConsole(model, vectors, "Hello", emotions=["happy", "sad"], max_new_tokens=6)
@@ -316,8 +335,12 @@ def test_sliders_end_at_the_calibrated_strengths_of_their_block(model, vectors):
     board.set(block=1)
     assert board.wait(20)
     assert board.strengths == {"happy": 0.2}
-    board.set(block=3)
+    from_browser(board, block=3, strengths={"happy": 0.5})
     assert board.limits == [-0.5, 0.5]
+    assert board.wait(20)
+    from_browser(board, block=1)
+    assert board.wait(20)
+    assert board.history[-1]["strengths"] == {"happy": 0.2}
     board.close()
 
 

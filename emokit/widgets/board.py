@@ -119,11 +119,11 @@ class Board(anywidget.AnyWidget):
     @contextmanager
     def _hold(self) -> Iterator[None]:
         """Within the `with`, a change of settings begins no run."""
-        self._held = True
+        before, self._held = self._held, True
         try:
             yield
         finally:
-            self._held = False
+            self._held = before
 
     # the machinery
 

@@ -95,7 +95,6 @@ class SteeringConsole(Board):
             status="Move a slider or press run.",
         )
         self.actions |= {"sweep": self.sweep, "json": self._send_json, "markdown": self._send_markdown}
-        self.observe(self._new_block, names="block")
 
     def __repr__(self) -> str:
         return f"SteeringConsole({', '.join(f'{e}={s:+.2f}' for e, s in self.strengths.items())})"
@@ -111,7 +110,8 @@ class SteeringConsole(Board):
         """
         names = self.trait_names(runs=True)
         moved = {name: settings.pop(name) for name in list(settings) if name not in names}
-        strengths = self._checked(moved) if moved else self.strengths
+        block = settings.get("block", self.block)
+        strengths = self._checked(moved, self._vectors.block(block)) if moved else {}
         super().set(**settings, **({"strengths": self.strengths | strengths} if moved else {}))
 
     def sweep(self, emotion: str | None = None) -> None:
@@ -141,8 +141,7 @@ class SteeringConsole(Board):
     # the runs
 
     def _run(self, stop: threading.Event, settings: SimpleNamespace) -> None:
-        strengths = self._checked(settings.strengths)
-        self._vectors.block(settings.block)
+        strengths = self._checked(settings.strengths, self._vectors.block(settings.block))
         check_number(settings.temperature, "a temperature", least=0)
         messages: list[Message] = [{"role": "system", "content": settings.system}] if settings.system.strip() else []
         messages.append({"role": "user", "content": settings.prompt})
@@ -211,14 +210,14 @@ class SteeringConsole(Board):
 
     # the parts
 
-    def _checked(self, strengths: dict[str, Any]) -> dict[str, float]:
+    def _checked(self, strengths: dict[str, Any], block: int) -> dict[str, float]:
         """The strengths, if each has a slider and lies on it."""
+        low, high = self._limits(block)
         for emotion, strength in strengths.items():
             if emotion not in self.about["sliders"]:
                 known = ", ".join(self.about["sliders"])
                 raise EmokitError("no slider for this emotion", emotion, f"There are: {known}.")
             check_number(strength, "a strength")
-            low, high = self.limits
             if not low <= strength <= high:
                 raise EmokitError("a strength beyond the slider", strength, f"Use {low:g} to {high:g}.")
         return {emotion: round(float(strength), 6) for emotion, strength in strengths.items()}
@@ -233,13 +232,14 @@ class SteeringConsole(Board):
             down = up = None
         return [down or -LIMIT, up or LIMIT]
 
-    def _new_block(self, _: Any) -> None:
+    def _changed(self, change: Any) -> None:
         """Other blocks have other limits; what lies beyond moves to the end."""
-        if self.block in self._vectors.blocks:
+        if change.name == "block" and self.block in self._vectors.blocks:
             low, high = self._limits(self.block)
             with self._hold():
                 self.limits = [low, high]
                 self.strengths = {e: min(high, max(low, s)) for e, s in self.strengths.items()}
+        super()._changed(change)
 
     def _size(self, strengths: dict[str, float], block: int) -> float:
         """How far all sliders together push, so that the control pushes as far."""

@@ -11,7 +11,7 @@ class Latest:
     """Runs `work(stop, *request)` in one thread; a new request stops the running one and replaces the waiting one.
 
     Widget callbacks may come on several threads at once, so they only `submit`. `work` looks at `stop.is_set()` between
-    tokens. An error goes to `failed`, and is raised again by `wait`.
+    tokens. An error goes to `failed`, and is raised again by `wait`, unless a new request has taken the run's place.
 
     >>> worker = Latest(lambda stop, x: print(x), failed=print)
     >>> worker.submit(1)
@@ -75,8 +75,10 @@ class Latest:
                 self._work(stop, *request)
             except Exception as error:
                 with self._changed:
-                    self._error = error
-                self._failed(error)
+                    superseded = self._waiting is not None
+                    self._error = None if superseded else error
+                if not superseded:
+                    self._failed(error)
             finally:
                 with self._changed:
                     self._running = None

@@ -157,8 +157,8 @@ export function tokenList(label, { chosen = () => {}, each = 3 } = {}) {
     const row = data.row(i);
     const name = `“${visible(data.tokens[i])}”${i === data.readout ? " (readout)" : ""}`;
     if (!row) return `${name} · no score yet`;
-    const order = largest(row, 5);
-    if (data.emotion >= 0 && !order.includes(data.emotion)) order.unshift(data.emotion);
+    const order = largest(row, 6).filter((e) => e !== data.emotion).slice(0, 5);
+    if (data.emotion >= 0) order.unshift(data.emotion);
     return `${name} · ${order.map((e) => `${data.emotions[e]} ${signed(row[e])}`).join(" · ")}`;
   };
   const choose = (i, tell = true) => {
