@@ -1,0 +1,37 @@
+"""Compare the emotion geometries of several models: results/similarity.json.
+
+Usage: similarity.py NAME=VECTORS.safetensors NAME=VECTORS.safetensors ...      files that `python -m emokit extract --out` wrote
+"""
+
+from __future__ import annotations
+
+import itertools
+import sys
+from pathlib import Path
+
+import emokit
+from emokit import geometry
+from emokit.results import plain, write
+
+TARGET = Path(__file__).parent.parent / "results" / "similarity.json"
+
+
+def main(arguments: list[str]) -> int:
+    """Compare every pair at their best blocks, and write what came out."""
+    loaded = {name: emokit.EmotionVectors.load(path) for name, path in (a.split("=", 1) for a in arguments)}
+    pairs = []
+    for one, other in itertools.combinations(loaded, 2):
+        found = geometry.similarity(loaded[one], loaded[other])
+        low, high = found.interval
+        pairs.append(
+            {"one": one, "other": other, "blocks": found.blocks, "r": found.rho, "low": low, "high": high, "p": found.p}
+        )
+        print(one, other, found)
+    models = {name: v.provenance["model"] | {"best_block": v.best_block} for name, v in loaded.items()}
+    about = {"command": "python tools/similarity.py NAME=FILE ...", "emokit": emokit.__version__, "models": models}
+    write(plain(about | {"pairs": pairs}), TARGET)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
