@@ -28,7 +28,7 @@ plane = geometry.pca(vectors)
 plane.plot()
 
 # %% [markdown]
-# > **You should see** purple on the left and orange on the right, with one or two exceptions (who is on the wrong side?), and noisy emotions above quiet ones. If the colours were mixed all
+# > **You should see** purple on the left and orange on the right, with one or two exceptions (who is on the wrong side?). If the colours were mixed all
 # > over, the plane would not be about pleasantness.
 #
 # ## What PCA does
