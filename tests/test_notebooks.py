@@ -25,7 +25,7 @@ def text(cell):
 
 
 def test_there_are_notebooks():
-    assert {p.name[:2] for p in NOTEBOOKS} >= {"01", "02", "03", "04", "05", "06"}
+    assert {p.name[:2] for p in NOTEBOOKS} >= {"01", "02", "03", "04", "05", "06", "10"}
 
 
 def test_notebooks_match_their_sources():
