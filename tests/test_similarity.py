@@ -63,6 +63,19 @@ def test_planted_likeness_is_found_and_in_noise_p_is_uniform():
     assert np.mean(np.array(p) <= 0.05) <= 0.2
 
 
+def test_p_is_mantels_which_renames_the_emotions_of_a_whole_table():
+    """The oracle: rows and columns are permuted together, and Spearman's rho is taken anew."""
+    one, other = with_valence(0, 1), with_valence(0, 2)
+    got = geometry.similarity(one, other, seed=5)
+    pairs = np.triu_indices(len(WORDS), 1)
+    a, b = (v.at() @ v.at().T for v in (one, other))
+    rng = np.random.default_rng(5)
+    orders = [rng.permutation(len(WORDS)) for _ in range(similarity.PERMUTATIONS)]
+    null = np.array([spearmanr(a[pairs], b[order][:, order][pairs]).statistic for order in orders])
+    assert 0.02 < got.p < 0.98
+    assert got.p == pytest.approx((1 + (null >= got.rho - 1e-9).sum()) / (1 + len(null)), abs=2e-3)
+
+
 def test_only_shared_emotions_count_in_whatever_order():
     one, other = with_valence(2.0), with_valence(2.0, seed=1)
     order = np.random.default_rng(0).permutation(len(WORDS))[:9]
