@@ -208,10 +208,6 @@ calibration = emokit.calibrate(
 )
 calibration
 
-# %% tags=["nbval-ignore-output"]
-columns = ["strength", "reread", "low", "high", "reread_random", "reread_asked", "ratio"]
-calibration.to_frame().query("set == 'reported'")[columns].round(2)
-
 # %%
 frame = calibration.to_frame().set_index(["set", "strength"])
 chosen = frame.loc["chosen"]
