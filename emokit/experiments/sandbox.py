@@ -160,7 +160,7 @@ def _outer() -> list[str]:
     if os.geteuid() == 0:
         rights = ["--cap-drop", "ALL", "--cap-add", "CAP_SETUID", "--cap-add", "CAP_SETGID"]
     call = [
-        "bwrap", *rights, "--unshare-ipc", "--unshare-pid", "--unshare-net", "--unshare-uts",
+        shutil.which("bwrap") or "bwrap", *rights, "--unshare-ipc", "--unshare-pid", "--unshare-net", "--unshare-uts",
         "--unshare-cgroup-try", "--die-with-parent", "--new-session", "--hostname", "sandbox",
     ]  # fmt: skip
     for path in SYSTEM:
@@ -222,8 +222,8 @@ def _follow(process: subprocess.Popen[bytes], channel: socket.socket, timeout: f
     deadline = begun + START
     timed_out = cut = False
     with selectors.DefaultSelector() as selector, ExitStack() as stack:
-        for source in (channel, *streams):
-            selector.register(source, selectors.EVENT_READ)
+        for each in (channel, *streams):
+            selector.register(each, selectors.EVENT_READ)
         while selector.get_map() and not cut:
             left = deadline - time.monotonic()
             if left <= 0:
@@ -285,7 +285,7 @@ def _regular(folder: int, prefix: str, depth: int) -> Iterator[tuple[str, int]]:
             fd = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=folder)
             mode = os.fstat(fd).st_mode
             if stat.S_ISREG(mode):
-                yield prefix + name, fd
+                yield prefix + os.fsencode(name).decode("utf-8", "replace"), fd
                 continue
             try:
                 if stat.S_ISDIR(mode) and depth:
