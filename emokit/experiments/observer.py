@@ -42,7 +42,7 @@ def observe(tests: str) -> None:
     def hook(event: str, arguments: tuple[Any, ...]) -> None:
         if event not in OPENS or len(notes) > 50:
             return
-        line = by_solution(sys._getframe(1))
+        line = by_solution(sys._getframe().f_back)
         target = str(arguments[0]) if arguments else ""
         path = os.path.abspath(target)
         inside = path.startswith(here) and os.path.basename(path) not in ("solution.py", "__pycache__")
