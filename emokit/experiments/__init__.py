@@ -1,0 +1,1 @@
+"""Experiments on behaviour: scripted conversations under steering, impossible tasks, frustration, tone, caution."""
