@@ -687,3 +687,26 @@ def share_table(
         note = "share of the variance of the scores along each axis; framed: beyond 95 % of random axes"
         figure.suptitle(textwrap.fill(title, 84) + "\n" + note, fontsize=10, x=0.01, ha="left")
     return figure
+
+
+def changes(
+    labels: Sequence[str], rows: Sequence[tuple[float, float, float]], *, xlabel: str,
+    band: tuple[float, float] | None = None, title: str = "",
+) -> Figure:  # fmt: skip
+    """A row per label: a value and its interval (value, low, high) beside 0, and the band of what means nothing."""
+    with _figure(8, 1.3 + 0.3 * max(2, len(labels))) as (figure, axis):
+        if band is not None:
+            axis.axvspan(*band, color="#dddddd", linewidth=0, label="random directions")
+            axis.legend(loc="upper left", bbox_to_anchor=(1, 1), fontsize=8)
+        axis.axvline(0, color="black", linewidth=0.8)
+        values, low, high = np.array(rows, float).reshape(-1, 3).T
+        away = (low > 0) | (high < 0)
+        for mask, fill in ((away, COLOURS[0]), (~away, "white")):  # filled where the interval leaves 0 out
+            y = np.arange(len(labels))[mask]
+            axis.hlines(y, low[mask], high[mask], color=COLOURS[0], linewidth=1.8)
+            axis.plot(values[mask], y, "o", color=COLOURS[0], markerfacecolor=fill, markersize=7)
+        axis.set_yticks(range(len(labels)), [label.replace("$", r"\$") for label in labels])
+        axis.set_ylim(len(labels) - 0.5, -0.5)
+        axis.set_xlabel(xlabel)
+        figure.suptitle(textwrap.fill(title, 100), fontsize=11, x=0.01, ha="left", parse_math=False)
+    return figure

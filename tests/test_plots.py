@@ -101,6 +101,9 @@ FIGURES = {
             "emotions": 6,
         }
     ),
+    "changes": lambda: plots.changes(
+        ["calm +0.1", "$x$"], [(0.5, 0.2, 0.9), (0, -1, 1)], xlabel="nats", band=(-0.3, 0.2), title="t"
+    ),
     "pairs": lambda: plots.pairs(np.array([-0.2, 0.3]), np.array([0.1, 0.4]), xlabel="one", ylabel="other", title="t"),
     "block_map": lambda: plots.block_map(np.eye(3), level=0.4, best=(1, 2), names=("block", "other"), title="t"),
     "agreement_by_block": lambda: plots.agreement_by_block(
