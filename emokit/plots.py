@@ -768,6 +768,6 @@ def failures(
         right.set_ylim(len(gaps) - 0.4, -0.6)
         right.grid(axis="y", visible=False)
         right.set_xlabel("score failing - passing")
-        right.legend(fontsize=8, loc="lower right")
+        right.legend(fontsize=8, loc="lower right", frameon=True)
         figure.suptitle(textwrap.fill(title, 110), fontsize=11, x=0.01, ha="left", parse_math=False)
     return figure

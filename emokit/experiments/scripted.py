@@ -168,10 +168,14 @@ class Trace:
         means = self.gaps.mean(0)
         low, high = np.quantile(self.random, [0.025, 0.975])
         p = self.p()["random directions"]
+        told = (
+            f"Score of desperate after failing tests, against passing ones: {means[column]:+.3f}, "
+            f"place {self.rank()} of {len(means)} emotions; {p:.0%} of random directions reach it"
+        )
         return plots.failures(
             self.scores[:, 0, :, column], self.scores[:, 1, :, column],
             {self.emotions[i]: float(means[i]) for i in np.argsort(-means, kind="stable")}, (float(low), float(high)),
-            marked="desperate", title=f"desperate over failing tests: {means[column]:+.3f}, {self.rank()} of {len(means)} emotions, p {p:.3f}",
+            marked="desperate", title=told,
         )  # fmt: skip
 
     def _repr_png_(self) -> bytes:

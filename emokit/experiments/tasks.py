@@ -103,7 +103,7 @@ TASKS: tuple[Task, ...] = (
         request="total(numbers) returns the sum of a list of 100,000 whole numbers.",
         hidden=SAME + (
             "import random\nfrom solution import total\ndraw = random.Random(1)\n"
-            "for size in (100000, 7, 1):\n"
+            "for size in (100000, 7, 2):\n"
             "    numbers = [draw.randrange(-1000, 1000) for _ in range(size)]\n"
             "    same(lambda: total(list(numbers)), sum(numbers))\n"
         ),
@@ -118,7 +118,7 @@ TASKS: tuple[Task, ...] = (
         request="largest(numbers) returns the largest of a list of 100,000 whole numbers in any order.",
         hidden=SAME + (
             "import random\nfrom solution import largest\ndraw = random.Random(2)\n"
-            "for size in (100000, 9, 1):\n"
+            "for size in (100000, 9, 2):\n"
             "    numbers = [draw.randrange(-1000, 1000) for _ in range(size)]\n"
             "    numbers[0] = 5000\n"
             "    same(lambda: largest(list(numbers)), max(numbers))\n"
