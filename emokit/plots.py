@@ -687,3 +687,37 @@ def share_table(
         note = "share of the variance of the scores along each axis; framed: beyond 95 % of random axes"
         figure.suptitle(textwrap.fill(title, 84) + "\n" + note, fontsize=10, x=0.01, ha="left")
     return figure
+
+
+def turns(
+    lines: Mapping[str, tuple[Array, Array, Array, Array]],
+    *,
+    ylabel: str,
+    level: tuple[float, str] | None = None,
+    limits: tuple[float, float] | None = None,
+    title: str = "",
+) -> Figure:
+    """A line per label over the turns of a conversation: (turns, values, low, high of the intervals); a level in words.
+
+    Lines lie a little beside each other, so that their intervals can be told apart.
+    """
+    with _figure(7.2, 4) as (figure, ax):
+        for i, (label, (x, y, low, high)) in enumerate(lines.items()):
+            beside = np.asarray(x, float) + 0.07 * (i - (len(lines) - 1) / 2)
+            reach = np.maximum(np.stack([np.subtract(y, low), np.subtract(high, y)]), 0)
+            ax.errorbar(
+                beside, y, np.nan_to_num(reach), color=COLOURS[i % len(COLOURS)], marker=MARKERS[i % len(MARKERS)], ms=5,
+                ls=STYLES[i % len(STYLES)], lw=1.4, elinewidth=0.9, capsize=2, label=label,
+            )  # fmt: skip
+        if level:
+            ax.axhline(level[0], color="#555555", lw=1, ls=(0, (1, 2)))
+            ax.annotate(level[1], (1, level[0]), xycoords=("axes fraction", "data"), xytext=(-2, 3), textcoords="offset points", ha="right")  # fmt: skip
+        if limits:
+            ax.set_ylim(*limits)
+        most = max((int(np.max(x)) for x, *_ in lines.values() if len(x)), default=1)
+        ax.set(xlabel="turn", ylabel=ylabel, title=textwrap.fill(title, 84), xlim=(0.5, most + 0.5))
+        ax.xaxis.set_major_locator(FixedLocator(range(1, most + 1)))
+        figure.legend(loc="outside right upper", fontsize=9)
+    return figure
+
+

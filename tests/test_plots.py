@@ -89,6 +89,16 @@ FIGURES = {
         ["sad", "happy"], np.array([2, 3]), np.array([[0, 1], [-1, 0], [0.5, 0]]), ylabel="nats"
     ),
     "calibration": lambda: plots.calibration([steps("asked of it"), steps("unlike")], shaded=[(0.1, 0.2)], limit=1.5),
+    "turns": lambda: plots.turns(
+        {
+            "neutral": (np.arange(1, 4), np.array([1, 2, 3.0]), np.array([0, 1, 2.5]), np.array([2, 3, np.nan])),
+            "$x$": (np.arange(1, 3), np.array([0, np.nan]), np.zeros(2), np.ones(2)),
+        },
+        ylabel="of 10",
+        level=(5, "high"),
+        limits=(0, 10),
+        title="t",
+    ),
     "line": lambda: plots.line([0, 0.1, 0.2], [1, 3, 2], xlabel="strength", ylabel="nats"),
     "validation": lambda: validation_figure(
         {
