@@ -80,6 +80,7 @@ class Steer:
             raise EmokitError("strengths that are no dictionary", strengths, 'Use for example {"calm": 0.2}.')
         chosen = list(blocks) if isinstance(blocks, Iterable) and not isinstance(blocks, str) else [blocks]
         self.model, self.positions, self.fired = model, positions, 0
+        self.paused = False  # while `padding` tries what the model itself does
         self.thread = threading.get_ident()
         self.blocks = sorted({vectors.block(block) for block in chosen})
         if not self.blocks:
@@ -100,6 +101,8 @@ class Steer:
         changes = bool(delta.any())
 
         def add(_module: torch.nn.Module, _inputs: Any, output: Any) -> Any:
+            if self.paused:
+                return None
             states = hidden(output)
             if len(delta) not in (1, len(states)):
                 raise EmokitError(

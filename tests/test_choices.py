@@ -10,6 +10,7 @@ import emokit
 from emokit import EmokitError, chances
 from emokit.experiments import choices
 from emokit.experiments.choices import Choice
+from emokit.experiments.conditions import Condition
 
 PROMPT = "The folder holds letters of three years, and nobody has a copy of them. "  # longer than the tiny windows
 TAILS = ["I would ask.", " No", "x", "I would delete it all, at once, and tell nobody."]
@@ -174,11 +175,6 @@ def test_exchanged_options_change_the_sign(model, vectors):
     conditions = {"none": {}, "sad": {"sad": 0.3}}
     there, back = (choices.run(model, vectors, c, conditions).gap for c in (CHOICES, turned))
     np.testing.assert_allclose(there, -back, atol=1e-3)
-
-
-class Condition:
-    def __init__(self, name, strengths=None, system=None, block=None):
-        self.name, self.strengths, self.system, self.block = name, strengths or {}, system, block
 
 
 def test_conditions_may_have_an_instruction_and_a_block(model, vectors):

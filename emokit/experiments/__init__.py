@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
-_MODULES = ("caution", "choices", "side_effects", "tone")
+_MODULES = ("caution", "choices", "frustration", "impossible_task", "rollouts", "sandbox", "side_effects", "tone")
 __all__ = [*_MODULES]
 
 

@@ -7,7 +7,7 @@ import json
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -16,8 +16,9 @@ from ..errors import EmokitError, check_kinds, check_list, check_number, check_t
 from ..files import Log, cache_dir
 from ..models import Message, Model, checked_messages
 from ..progress import progress
-from ..steering import Positions, Strengths, steer
+from ..steering import Positions, steer
 from ..vectors import Direction, EmotionVectors
+from .conditions import Condition, instructed
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -32,31 +33,8 @@ LETTERS = ("A", "B")
 ASKED = "{question}\n\n(A) {a}\n(B) {b}\n\nAnswer with one letter."
 
 
-class Told(Protocol):
-    """What a choice is made under: `rollouts.Condition` is one."""
-
-    @property
-    def name(self) -> str: ...
-
-    @property
-    def strengths(self) -> Strengths: ...
-
-    @property
-    def system(self) -> str | None: ...
-
-    @property
-    def block(self) -> int | None: ...
-
-
-Conditions = Mapping[str, Strengths] | Sequence[Told]
-
-
-@dataclass(frozen=True)
-class _Steered:
-    name: str
-    strengths: Strengths
-    system: str | None = None
-    block: int | None = None
+Strengths = Mapping[str | Direction, float]  # of one steering
+Conditions = Mapping[str, Strengths] | Sequence[Condition]
 
 
 @dataclass(frozen=True)
@@ -89,28 +67,14 @@ class Choice:
         """Each prompt as the model sees it, and what is compared behind it, the first option first; two with letters."""
         messages = checked_messages(self.content)
         if not self.letters:
-            return [(_prompt(model, messages, system) + self.lead, self.options)]
+            return [(model.prompt(instructed(model, system, messages)) + self.lead, self.options)]
         found = []
         for a, b in (self.options, self.options[::-1]):
             asked = ASKED.format(question=messages[-1]["content"], a=a, b=b)
             shown = [*messages[:-1], {**messages[-1], "content": asked}]
             letters = LETTERS if a == self.options[0] else LETTERS[::-1]
-            found.append((_prompt(model, shown, system) + self.lead + "(", (letters[0], letters[1])))
+            found.append((model.prompt(instructed(model, system, shown)) + self.lead + "(", (letters[0], letters[1])))
         return found
-
-
-def _prompt(model: Model, messages: list[Message], system: str | None) -> str:
-    """The prompt with a system message before it, or within the first message where the template takes none."""
-    if not system:
-        return model.prompt(messages)
-    try:
-        text = model.prompt([{"role": "system", "content": system}, *messages])
-        if system in text:
-            return text
-    except EmokitError:  # the template refuses a system message
-        pass
-    first = {**messages[0], "content": f"{system}\n\n{messages[0]['content']}"}
-    return model.prompt([first, *messages[1:]])
 
 
 def logprobs(
@@ -271,7 +235,7 @@ def run(
 
 
 def grouped(
-    vectors: EmotionVectors, told: Sequence[Told], block: int | None
+    vectors: EmotionVectors, told: Sequence[Condition], block: int | None
 ) -> dict[tuple[str | None, int], list[int]]:
     """The conditions, by index, that share an instruction and a block, and so may be one batch."""
     groups: dict[tuple[str | None, int], list[int]] = {}
@@ -281,13 +245,13 @@ def grouped(
     return groups
 
 
-def checked_conditions(conditions: Conditions) -> list[Told]:
+def checked_conditions(conditions: Conditions) -> list[Condition]:
     """Conditions as a list; raises EmokitError for none, two of one name, and what is no condition."""
     if isinstance(conditions, Mapping):
-        conditions = [_Steered(name, strengths) for name, strengths in conditions.items()]
+        conditions = [Condition(name, strengths) for name, strengths in conditions.items()]
     check_list(conditions, "conditions", Sequence)
     for condition in conditions:
-        if not all(hasattr(condition, name) for name in ("name", "strengths", "system", "block")):
+        if not isinstance(condition, Condition):
             raise EmokitError("not a condition", condition, 'Use {"none": {}, "calm": {"calm": 0.1}}, or Conditions.')
     names = [condition.name for condition in conditions]
     if not names or len(set(names)) < len(names):
@@ -380,9 +344,10 @@ class Choices:
 
         rows = [self.mean(c, self.conditions[0]) for c in self.conditions[1:]]
         return plots.changes(
-            self.conditions[1:], rows, xlabel=f"change against {self.conditions[0]}, nats (95 % over choices)",
+            self.conditions[1:],
+            {f"change against {self.conditions[0]}, nats": rows},
             title=f"{len(self.names)} forced choices: first option against second",
-        )  # fmt: skip
+        )
 
     def _repr_png_(self) -> bytes:
         from .. import plots
