@@ -156,7 +156,7 @@ class CautionResult:
         slopes, bends = self.slopes(), self.bends()
         moved = [
             f"{e} {slopes.slope[e]:+.2f}" for e in self.emotions
-            if (slopes.low[e] > 0 or slopes.high[e] < 0) and slopes.beyond[e] == 1
+            if (slopes.low[e] > 0 or slopes.high[e] < 0) and slopes.p[e] <= ALPHA / len(self.emotions)
         ]  # fmt: skip
         turned = [f"{row.sign}{row.direction}" for row in bends.itertuples() if row.turns and not row.random]
         count = int(bends.turns[bends.random].sum())
@@ -217,4 +217,5 @@ class CautionResult:
         given: dict[str, Any] = {f.name: kept[f.name] for f in fields(cls)}
         given |= {"choices": recalled(kept["choices"]), "forms": recalled(kept["forms"])}
         given["turns"] = tuple(Turn(*turn) for turn in kept["turns"])
-        return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in given.items()})
+        given = {name: tuple(value) if isinstance(value, list) else value for name, value in given.items()}
+        return cls(**given)
