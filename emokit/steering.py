@@ -90,6 +90,11 @@ class Steer:
             block: torch.from_numpy(added[:, block] * vectors.norms[block])[:, None] for block in self.blocks
         }
 
+    @property
+    def rows(self) -> int:
+        """The rows of a batch that have strengths of their own; 1 where all have the same."""
+        return len(next(iter(self.deltas.values())))
+
     def hook(self, block: int) -> Any:
         """The forward hook of a block: returns a new tensor with the delta added, float32 [rows or 1, 1, width]."""
         delta = self.deltas[block]

@@ -111,6 +111,20 @@ FIGURES = {
             "emotions": 6,
         }
     ),
+    "changes": lambda: plots.changes(
+        ["calm +0.1", "$x$"],
+        {"nats": [(0.5, 0.2, 0.9), (0, -1, 1)], "tokens": [(2, 1, 3), (np.nan,) * 3]},
+        bands={"nats": (-0.3, 0.2)},
+        lines=[1],
+        title="t",
+    ),
+    "strength_curves": lambda: plots.strength_curves(
+        [-0.1, 0, 0.1],
+        {n: [(-1, -2, 0), (0, 0, 0), (2, 1, 3)] for n in ("calm", "$x$", "sad", "afraid")},
+        null=np.array([[0.5, 0, -0.5], [-0.2, 0, 0.2]]),
+        ylabel="nats",
+        title="t",
+    ),
     "pairs": lambda: plots.pairs(np.array([-0.2, 0.3]), np.array([0.1, 0.4]), xlabel="one", ylabel="other", title="t"),
     "block_map": lambda: plots.block_map(np.eye(3), level=0.4, best=(1, 2), names=("block", "other"), title="t"),
     "agreement_by_block": lambda: plots.agreement_by_block(

@@ -10,8 +10,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from ..errors import EmokitError, check_kinds, check_whole
 from ..models import Message, Model
 from ..vectors import EmotionVectors
@@ -189,9 +187,16 @@ def _replies(number: int, rollout: Rollout, emotions: Sequence[str]) -> list[Rep
         rule = distress(text)
         found.append(
             Reply(
-                rollout=number, arm=rollout.script, condition=rollout.condition, puzzle=rollout.state["puzzle"],
-                seed=rollout.seed, turn=turn + 1, text=text, rule=rule.score,
-                quote=rule.quotes[0].text if rule.quotes else "", scores=tuple(rollout.scores[e][turn] for e in emotions),
-            )  # fmt: skip
+                rollout=number,
+                arm=rollout.script,
+                condition=rollout.condition,
+                puzzle=rollout.state["puzzle"],
+                seed=rollout.seed,
+                turn=turn + 1,
+                text=text,
+                rule=rule.score,
+                quote=rule.quotes[0].text if rule.quotes else "",
+                scores=tuple(rollout.scores[e][turn] for e in emotions),
+            )
         )
     return found

@@ -72,7 +72,9 @@ class Frustration:
         import pandas as pd
 
         names = [field for field in Reply.__dataclass_fields__ if field != "scores"]
-        table = pd.DataFrame([{k: v for k, v in asdict(r).items() if k != "scores"} for r in self.replies], columns=names)
+        table = pd.DataFrame(
+            [{k: v for k, v in asdict(r).items() if k != "scores"} for r in self.replies], columns=names
+        )
         for emotion in self.shown:
             table[emotion] = [reply.scores[self.emotions.index(emotion)] for reply in self.replies]
         return table
@@ -163,7 +165,12 @@ class Frustration:
             if condition == "none":
                 continue
             change = (values - per["none"]).dropna().to_numpy(float) if "none" in per else np.array([])
-            row = {"condition": condition, "kind": self.kinds[condition], "pairs": len(change), **_mean(change, self.seed)}
+            row = {
+                "condition": condition,
+                "kind": self.kinds[condition],
+                "pairs": len(change),
+                **_mean(change, self.seed),
+            }
             rows.append(row)
         return pd.DataFrame(rows, columns=["condition", "kind", "pairs", "mean", "low", "high"])
 
@@ -182,9 +189,7 @@ class Frustration:
         difference = one.mean(0) - other.mean(0)
         null = effects.random_scores(difference, self.gram, self.seed)
         rng = np.random.default_rng(self.seed)
-        draws = [
-            rows[rng.integers(len(rows), size=(DRAWS, len(rows)))][..., column].mean(1) for rows in (one, other)
-        ]
+        draws = [rows[rng.integers(len(rows), size=(DRAWS, len(rows)))][..., column].mean(1) for rows in (one, other)]
         low, high = effects.interval(draws[0] - draws[1])
         value = float(difference[column])
         p = (1 + int((np.abs(null) >= abs(value)).sum())) / (1 + len(null))
@@ -244,7 +249,9 @@ class Frustration:
         if value in ("rule", "judge"):
             high = int((self.frame[value] >= HIGH).sum())
             title = f"{self.model}: {high} of {int(self.frame[value].notna().sum())} replies score {HIGH} or more of 10 ({value})"
-            return plots.turns(lines, ylabel="distress in words, 0 to 10", level=(HIGH, "high"), limits=(0, 10), title=title)
+            return plots.turns(
+                lines, ylabel="distress in words, 0 to 10", level=(HIGH, "high"), limits=(0, 10), title=title
+            )
         found = self.rise(value, *list(self.turns)[:2]) if len(self.turns) > 1 else None
         title = f"{self.model}, block {self.block}: {found!r}" if found else f"{self.model}, block {self.block}"
         return plots.turns(lines, ylabel=f"score of {value} on the reply", title=title)
@@ -362,6 +369,8 @@ def _spearman(x: Array, y: Array, rollout: Sequence[int] | Array, seed: int) -> 
 
     members = [np.flatnonzero(np.asarray(rollout) == r) for r in np.unique(rollout)]
     rng = np.random.default_rng(seed)
-    draws = [rho(np.concatenate([members[i] for i in rng.integers(len(members), size=len(members))])) for _ in range(1000)]
+    draws = [
+        rho(np.concatenate([members[i] for i in rng.integers(len(members), size=len(members))])) for _ in range(1000)
+    ]
     draws = [d for d in draws if np.isfinite(d)]
     return (rho(np.arange(len(x))), *effects.interval(np.array(draws)))
