@@ -689,26 +689,103 @@ def share_table(
     return figure
 
 
+def turns(
+    lines: Mapping[str, tuple[Array, Array, Array, Array]],
+    *,
+    ylabel: str,
+    level: tuple[float, str] | None = None,
+    limits: tuple[float, float] | None = None,
+    title: str = "",
+) -> Figure:
+    """A line per label over the turns of a conversation: (turns, values, low, high of the intervals); a level in words.
+
+    Lines lie a little beside each other, so that their intervals can be told apart.
+    """
+    with _figure(7.2, 4) as (figure, ax):
+        for i, (label, (x, y, low, high)) in enumerate(lines.items()):
+            beside = np.asarray(x, float) + 0.07 * (i - (len(lines) - 1) / 2)
+            reach = np.maximum(np.stack([np.subtract(y, low), np.subtract(high, y)]), 0)
+            ax.errorbar(
+                beside, y, np.nan_to_num(reach), color=COLOURS[i % len(COLOURS)], marker=MARKERS[i % len(MARKERS)], ms=5,
+                ls=STYLES[i % len(STYLES)], lw=1.4, elinewidth=0.9, capsize=2, label=label,
+            )  # fmt: skip
+        if level:
+            ax.axhline(level[0], color="#555555", lw=1, ls=(0, (1, 2)))
+            ax.annotate(level[1], (1, level[0]), xycoords=("axes fraction", "data"), xytext=(-2, 3), textcoords="offset points", ha="right")  # fmt: skip
+        if limits:
+            ax.set_ylim(*limits)
+        most = max((int(np.max(x)) for x, *_ in lines.values() if len(x)), default=1)
+        ax.set(xlabel="turn", ylabel=ylabel, title=textwrap.fill(title, 84), xlim=(0.5, most + 0.5))
+        ax.xaxis.set_major_locator(FixedLocator(range(1, most + 1)))
+        figure.legend(loc="outside right upper", fontsize=9)
+    return figure
+
+
 def changes(
-    labels: Sequence[str], rows: Sequence[tuple[float, float, float]], *, xlabel: str,
-    band: tuple[float, float] | None = None, title: str = "",
+    labels: Sequence[str], columns: Mapping[str, Sequence[tuple[float, float, float]]], *,
+    bands: Mapping[str, tuple[float, float]] | None = None, lines: Sequence[int] = (), title: str = "",
 ) -> Figure:  # fmt: skip
-    """A row per label: a value and its interval (value, low, high) beside 0, and the band of what means nothing."""
-    with _figure(8, 1.3 + 0.3 * max(2, len(labels))) as (figure, axis):
-        if band is not None:
-            axis.axvspan(*band, color="#dddddd", linewidth=0, label="random directions")
-            axis.legend(loc="upper left", bbox_to_anchor=(1, 1), fontsize=8)
-        axis.axvline(0, color="black", linewidth=0.8)
-        values, low, high = np.array(rows, float).reshape(-1, 3).T
-        away = (low > 0) | (high < 0)
-        for mask, fill in ((away, COLOURS[0]), (~away, "white")):  # filled where the interval leaves 0 out
-            y = np.arange(len(labels))[mask]
-            axis.hlines(y, low[mask], high[mask], color=COLOURS[0], linewidth=1.8)
-            axis.plot(values[mask], y, "o", color=COLOURS[0], markerfacecolor=fill, markersize=7)
-        axis.set_yticks(range(len(labels)), [label.replace("$", r"\$") for label in labels])
-        axis.set_ylim(len(labels) - 0.5, -0.5)
-        axis.set_xlabel(xlabel)
-        figure.suptitle(textwrap.fill(title, 100), fontsize=11, x=0.01, ha="left", parse_math=False)
+    """A row per label and a plot per column: a value and its 95 % interval (value, low, high) beside 0; NaN is left out.
+
+    Dots are filled where the interval leaves 0 out; `bands` is the range of what means nothing; `lines` part the rows.
+    """
+    with _figure(
+        2.6 + 2.9 * len(columns), 1.4 + 0.27 * max(2, len(labels)), 1, len(columns), squeeze=False, sharey=True
+    ) as (
+        figure,
+        axes,
+    ):
+        for axis, (name, rows) in zip(axes[0], columns.items(), strict=True):
+            if bands and name in bands:
+                axis.axvspan(*bands[name], color="#dddddd", linewidth=0)
+            axis.axvline(0, color="black", linewidth=0.8)
+            values, low, high = np.array(rows, float).reshape(-1, 3).T
+            away = (low > 0) | (high < 0)
+            for mask, fill in ((away, COLOURS[0]), (~away, "white")):
+                y = np.arange(len(labels))[mask]
+                axis.hlines(y, low[mask], high[mask], color=COLOURS[0], linewidth=1.8)
+                axis.plot(values[mask], y, "o", color=COLOURS[0], markerfacecolor=fill, markersize=6)
+            for line in lines:
+                axis.axhline(line - 0.5, color="#999999", linewidth=0.8)
+            axis.set_xlabel(textwrap.fill(name, 34), fontsize=9)
+            axis.tick_params(axis="x", labelsize=8)
+        axes[0, 0].set_yticks(range(len(labels)), [label.replace("$", r"\$") for label in labels], fontsize=9)
+        axes[0, 0].set_ylim(len(labels) - 0.5, -0.5)
+        note = "lines: 95 % intervals; filled: 0 lies outside" + ("; grey: random directions" if bands else "")
+        width = 40 + 36 * len(columns)
+        figure.suptitle(textwrap.fill(title, width) + "\n" + note, fontsize=10, x=0.01, ha="left", parse_math=False)
+    return figure
+
+
+def strength_curves(
+    strengths: Sequence[float], curves: Mapping[str, Sequence[tuple[float, float, float]]], *, null: Array,
+    ylabel: str, title: str = "",
+) -> Figure:  # fmt: skip
+    """A small plot per direction: values over strength with 95 % intervals, and each random direction [randoms, strengths]."""
+    columns = min(3, len(curves))
+    rows = -(-len(curves) // columns)
+    with _figure(3.6 * columns, 2.8 * rows + 0.8, rows, columns, squeeze=False, sharex=True, sharey=True) as (
+        figure,
+        axes,
+    ):
+        for i, (axis, (name, points)) in enumerate(zip(axes.flat, curves.items(), strict=False)):
+            for j, line in enumerate(null):
+                axis.plot(
+                    strengths, line, color="#b5b5b5", linewidth=1, label="random directions" if i == j == 0 else None
+                )
+            axis.axhline(0, color="black", linewidth=0.8)
+            values, low, high = np.array(points, float).T
+            axis.errorbar(
+                strengths, values, np.maximum(0, [values - low, high - values]), color=COLOURS[0], marker="o",
+                markersize=5, linewidth=2, capsize=3, label="the direction, 95 %" if i == 0 else None,
+            )  # fmt: skip
+            axis.set_title(name, fontsize=10, parse_math=False)
+        for axis in list(axes.flat)[len(curves) :]:
+            axis.set_visible(False)
+        axes[0, 0].legend(fontsize=8, loc="best")
+        figure.supxlabel("strength", fontsize=10)
+        figure.supylabel(textwrap.fill(ylabel, 40), fontsize=10)
+        figure.suptitle(textwrap.fill(title, 34 * columns), fontsize=10, x=0.01, ha="left", parse_math=False)
     return figure
 
 

@@ -10,6 +10,7 @@ import emokit
 from emokit import EmokitError, chances
 from emokit.experiments import choices
 from emokit.experiments.choices import Choice
+from emokit.experiments.conditions import Condition
 
 PROMPT = "The folder holds letters of three years, and nobody has a copy of them. "  # longer than the tiny windows
 TAILS = ["I would ask.", " No", "x", "I would delete it all, at once, and tell nobody."]
@@ -176,11 +177,6 @@ def test_exchanged_options_change_the_sign(model, vectors):
     np.testing.assert_allclose(there, -back, atol=1e-3)
 
 
-class Condition:
-    def __init__(self, name, strengths=None, system=None, block=None):
-        self.name, self.strengths, self.system, self.block = name, strengths or {}, system, block
-
-
 def test_conditions_may_have_an_instruction_and_a_block(model, vectors):
     told = [Condition("none"), Condition("told", system="Be calm."), Condition("block", {"sad": 0.5}, block=0)]
     got = choices.run(model, vectors, CHOICES[:1], told)
@@ -214,6 +210,51 @@ def test_means_intervals_and_the_table(model, vectors):
     assert "6 choices" in repr(got)
     assert choices.recalled(choices.record(got)).gap == pytest.approx(got.gap)
     assert got._repr_png_().startswith(b"\x89PNG")
+
+
+def test_what_was_measured_is_kept_and_more_conditions_cost_only_themselves(model, vectors):
+    first = choices.run(model, vectors, CHOICES, {"none": {}, "sad": {"sad": 0.5}})
+    seen = passes(model)
+    again = choices.run(model, vectors, CHOICES, {"same": {"happy": 0.0}, "sad": {"sad": 0.5}})
+    np.testing.assert_array_equal(first.orders, again.orders)  # strength 0 is no steering
+    assert seen == []
+    more = choices.run(model, vectors, CHOICES, {"sad": {"sad": 0.5}, "other": {"sad": 0.25}})
+    assert {rows for rows, _ in seen} == {1, 2}  # a prefix, and two options behind it
+    np.testing.assert_array_equal(more.orders[0], first.orders[1])
+    assert not np.allclose(more.orders[1], first.orders[1], atol=1e-3)
+
+
+@pytest.mark.parametrize("change", [{"block": 1}, {"positions": "reply"}])
+def test_what_is_kept_is_not_mixed_up(model, vectors, change):
+    usual = choices.run(model, vectors, CHOICES, {"sad": {"sad": 0.5}}, block=2)
+    other = choices.run(model, vectors, CHOICES, {"sad": {"sad": 0.5}}, **({"block": 2} | change))
+    assert not np.allclose(usual.gap, other.gap, atol=1e-3)
+
+
+def test_inside_a_steer_nothing_is_kept(model, vectors):
+    with emokit.steer(model, vectors, {"happy": 0.5}):
+        steered = choices.run(model, vectors, CHOICES, {"none": {}})
+    assert not np.allclose(steered.gap, choices.run(model, vectors, CHOICES, {"none": {}}).gap, atol=1e-3)
+
+
+def test_a_budget_ends_it_after_whole_choices(model, vectors, monkeypatch):
+    many = [Choice(f"c{i}", f"Shall I, {i}?", ("yes", "no")) for i in range(6)]
+    clock = iter(range(0, 10_000, 60))
+    monkeypatch.setattr(choices.time, "monotonic", lambda: next(clock))
+    got = choices.run(model, vectors, many, {"none": {}, "sad": {"sad": 0.5}}, budget_minutes=3)
+    assert got.names == ("c0", "c1", "c2")[: len(got.names)]
+    assert 0 < len(got.names) < 6
+    assert got.gap.shape == (2, len(got.names))
+    assert choices.run(model, vectors, many, {"none": {}}, budget_minutes=0).names == ("c0",)
+
+
+def test_a_long_run_says_how_long_it_takes(capsys, monkeypatch):
+    clock = iter(range(0, 10_000, 60))
+    monkeypatch.setattr(choices.time, "monotonic", lambda: next(clock))
+    assert list(choices.within("abc", None, "letters")) == ["a", "b", "c"]
+    assert "3 letters, about 6 min" in capsys.readouterr().out
+    assert list(choices.within("abc", None, "letters", quiet=True)) == ["a", "b", "c"]
+    assert capsys.readouterr().out == ""
 
 
 @pytest.mark.parametrize(

@@ -89,6 +89,16 @@ FIGURES = {
         ["sad", "happy"], np.array([2, 3]), np.array([[0, 1], [-1, 0], [0.5, 0]]), ylabel="nats"
     ),
     "calibration": lambda: plots.calibration([steps("asked of it"), steps("unlike")], shaded=[(0.1, 0.2)], limit=1.5),
+    "turns": lambda: plots.turns(
+        {
+            "neutral": (np.arange(1, 4), np.array([1, 2, 3.0]), np.array([0, 1, 2.5]), np.array([2, 3, np.nan])),
+            "$x$": (np.arange(1, 3), np.array([0, np.nan]), np.zeros(2), np.ones(2)),
+        },
+        ylabel="of 10",
+        level=(5, "high"),
+        limits=(0, 10),
+        title="t",
+    ),
     "line": lambda: plots.line([0, 0.1, 0.2], [1, 3, 2], xlabel="strength", ylabel="nats"),
     "validation": lambda: validation_figure(
         {
@@ -102,7 +112,18 @@ FIGURES = {
         }
     ),
     "changes": lambda: plots.changes(
-        ["calm +0.1", "$x$"], [(0.5, 0.2, 0.9), (0, -1, 1)], xlabel="nats", band=(-0.3, 0.2), title="t"
+        ["calm +0.1", "$x$"],
+        {"nats": [(0.5, 0.2, 0.9), (0, -1, 1)], "tokens": [(2, 1, 3), (np.nan,) * 3]},
+        bands={"nats": (-0.3, 0.2)},
+        lines=[1],
+        title="t",
+    ),
+    "strength_curves": lambda: plots.strength_curves(
+        [-0.1, 0, 0.1],
+        {n: [(-1, -2, 0), (0, 0, 0), (2, 1, 3)] for n in ("calm", "$x$", "sad", "afraid")},
+        null=np.array([[0.5, 0, -0.5], [-0.2, 0, 0.2]]),
+        ylabel="nats",
+        title="t",
     ),
     "pairs": lambda: plots.pairs(np.array([-0.2, 0.3]), np.array([0.1, 0.4]), xlabel="one", ylabel="other", title="t"),
     "block_map": lambda: plots.block_map(np.eye(3), level=0.4, best=(1, 2), names=("block", "other"), title="t"),

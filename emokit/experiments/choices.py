@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import hashlib
+import json
+import time
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from .. import chances, effects
-from ..errors import EmokitError, check_kinds, check_list, check_text, check_whole
+from ..errors import EmokitError, check_kinds, check_list, check_number, check_text, check_whole
+from ..files import Log, cache_dir
 from ..models import Message, Model, checked_messages
 from ..progress import progress
-from ..steering import Positions, Strengths, steer
+from ..steering import Positions, steer
 from ..vectors import Direction, EmotionVectors
+from .conditions import Condition, instructed
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -22,35 +27,14 @@ if TYPE_CHECKING:
 
 Array = np.ndarray
 DRAWS = 10_000
+METHOD = 1  # of what is kept on disk; who changes what is measured takes another
+LONG = 60  # seconds from which on a line says how long it will take
 LETTERS = ("A", "B")
 ASKED = "{question}\n\n(A) {a}\n(B) {b}\n\nAnswer with one letter."
 
 
-class Told(Protocol):
-    """What a choice is made under: `rollouts.Condition` is one."""
-
-    @property
-    def name(self) -> str: ...
-
-    @property
-    def strengths(self) -> Strengths: ...
-
-    @property
-    def system(self) -> str | None: ...
-
-    @property
-    def block(self) -> int | None: ...
-
-
-Conditions = Mapping[str, Strengths] | Sequence[Told]
-
-
-@dataclass(frozen=True)
-class _Steered:
-    name: str
-    strengths: Strengths
-    system: str | None = None
-    block: int | None = None
+Strengths = Mapping[str | Direction, float]  # of one steering
+Conditions = Mapping[str, Strengths] | Sequence[Condition]
 
 
 @dataclass(frozen=True)
@@ -83,28 +67,14 @@ class Choice:
         """Each prompt as the model sees it, and what is compared behind it, the first option first; two with letters."""
         messages = checked_messages(self.content)
         if not self.letters:
-            return [(_prompt(model, messages, system) + self.lead, self.options)]
+            return [(model.prompt(instructed(model, system, messages)) + self.lead, self.options)]
         found = []
         for a, b in (self.options, self.options[::-1]):
             asked = ASKED.format(question=messages[-1]["content"], a=a, b=b)
             shown = [*messages[:-1], {**messages[-1], "content": asked}]
             letters = LETTERS if a == self.options[0] else LETTERS[::-1]
-            found.append((_prompt(model, shown, system) + self.lead + "(", (letters[0], letters[1])))
+            found.append((model.prompt(instructed(model, system, shown)) + self.lead + "(", (letters[0], letters[1])))
         return found
-
-
-def _prompt(model: Model, messages: list[Message], system: str | None) -> str:
-    """The prompt with a system message before it, or within the first message where the template takes none."""
-    if not system:
-        return model.prompt(messages)
-    try:
-        text = model.prompt([{"role": "system", "content": system}, *messages])
-        if system in text:
-            return text
-    except EmokitError:  # the template refuses a system message
-        pass
-    first = {**messages[0], "content": f"{system}\n\n{messages[0]['content']}"}
-    return model.prompt([first, *messages[1:]])
 
 
 def logprobs(
@@ -150,6 +120,65 @@ def logprobs(
     return np.concatenate(rows)
 
 
+class Kept:
+    """Log-probabilities on disk, so that what was measured once is not again, whatever is asked for beside it."""
+
+    def __init__(self, model: Model, vectors: EmotionVectors) -> None:
+        self.model, self.vectors = model, vectors
+        self.log = Log(cache_dir() / "choices" / f"{model.fingerprint}.jsonl", "key")
+
+    def logprobs(
+        self,
+        prompt: str,
+        continuations: Sequence[str],
+        strengths: Sequence[Strengths],
+        block: int,
+        positions: Positions,
+    ) -> Array:
+        """As `logprobs`, from the disk where it is there; inside another `steer` nothing is kept."""
+        if self.model.steers:
+            return logprobs(
+                self.model, self.vectors, prompt, continuations, strengths, block=block, positions=positions
+            )
+        keys = [self._key(prompt, list(continuations), each, block, positions) for each in strengths]
+        todo = {key: each for key, each in zip(keys, strengths, strict=True) if key not in self.log.rows}
+        if todo:
+            found = logprobs(
+                self.model, self.vectors, prompt, continuations, list(todo.values()), block=block, positions=positions
+            )
+            self.log.add([{"key": key, "nats": row.tolist()} for key, row in zip(todo, found, strict=True)])
+        return np.array([self.log.rows[key]["nats"] for key in keys])
+
+    def _key(
+        self, prompt: str, continuations: list[str], strengths: Strengths, block: int, positions: Positions
+    ) -> str:
+        vectors = self.vectors
+        rows = [np.float32(by_row([strengths])[k][0]) * vectors.direction(k).rows[block] for k in strengths]
+        added = np.sum(rows or [np.zeros(vectors.width)], axis=0, dtype=np.float32) * vectors.norms[block]
+        about: list[Any] = [METHOD, prompt, continuations]
+        if added.any():
+            about += [hashlib.sha256((added + np.float32(0)).tobytes()).hexdigest(), block, positions]  # no -0
+        return hashlib.sha256(json.dumps(about).encode()).hexdigest()[:24]
+
+
+def within(items: Sequence[Any], minutes: float | None, what: str, quiet: bool = False) -> Iterator[Any]:
+    """The items, with a bar, until the next one would probably end after so many minutes; the first comes in any case.
+
+    A line tells after the first item how long all will take, where that is long.
+    """
+    if minutes is not None:
+        check_number(minutes, "budget_minutes", least=0)
+    begun = time.monotonic()
+    for done, item in enumerate(progress(items, desc=what)):
+        spent = time.monotonic() - begun
+        if done and minutes is not None and spent * (1 + 1 / done) > 60 * minutes:
+            break
+        if done == 1 and not quiet and spent * len(items) > LONG:
+            held = "" if minutes is None else f"; stops after about {minutes:g} min"
+            print(f"emokit: {len(items)} {what}, about {spent * len(items) / 60:.0f} min{held}")
+        yield item
+
+
 def by_row(strengths: Sequence[Strengths], copies: int = 1) -> dict[str | Direction, list[float]]:
     """Several steerings as one, whose lists of strengths make each steering `copies` rows of a batch."""
     keys = dict.fromkeys(key for each in strengths for key in each)
@@ -167,11 +196,13 @@ def run(
     *,
     block: int | None = None,
     positions: Positions = "all",
-    bar: bool = True,
+    budget_minutes: float | None = None,
+    quiet: bool = False,
 ) -> Choices:
     """Measure choices under conditions: steerings by name, or a list of `rollouts.Condition`, which may have an instruction.
 
-    Raises EmokitError for no choices, two of one name, and as `steer` does.
+    What was measured is kept on disk. A choice is measured under all conditions before the next; none is begun that would
+    probably end after `budget_minutes`. Raises EmokitError for no choices, two of one name, and as `steer` does.
 
     >>> choices.run(model, vectors, [choice], {"none": {}, "calm": {"calm": 0.1}, "random 0": {vectors.random(0): 0.1}})
     """
@@ -182,36 +213,45 @@ def run(
     names = [choice.name for choice in choices if isinstance(choice, Choice)]
     if not choices or len(set(names)) < len(choices):
         raise EmokitError("no choices, or not each a Choice with a name of its own", names, "Give a list of Choices.")
-    sums, means = np.zeros((2, len(told), len(choices), 2))
+    kept, groups = Kept(model, vectors), grouped(vectors, told, block)
+    sums: list[Array] = []
+    means: list[Array] = []
+    for choice in within(choices, budget_minutes, "choices", quiet):
+        found = np.zeros((2, len(told), 2))
+        for (system, at), rows in groups.items():
+            strengths = [told[i].strengths for i in rows]
+            prompts = choice.prompts(model, system)
+            for order, (prompt, options) in enumerate(prompts):
+                lengths = [len(tail) for tail in chances.tails(model, prompt, options)[1]]
+                nats = kept.logprobs(prompt, options, strengths, at, positions)
+                for i, scale in enumerate(([1, 1], lengths)):
+                    gap = nats[:, 0] / scale[0] - nats[:, 1] / scale[1]
+                    found[i, rows, order] = gap
+                    if len(prompts) == 1:
+                        found[i, rows, 1] = gap
+        sums.append(found[0])
+        means.append(found[1])
+    return Choices(tuple(c.name for c in told), tuple(names[: len(sums)]), np.stack(sums, 1), np.stack(means, 1))
+
+
+def grouped(
+    vectors: EmotionVectors, told: Sequence[Condition], block: int | None
+) -> dict[tuple[str | None, int], list[int]]:
+    """The conditions, by index, that share an instruction and a block, and so may be one batch."""
     groups: dict[tuple[str | None, int], list[int]] = {}
     for i, condition in enumerate(told):
         at = vectors.block(block if condition.block is None else condition.block)
         groups.setdefault((condition.system, at), []).append(i)
-    todo = [(system, at, rows, j) for (system, at), rows in groups.items() for j in range(len(choices))]
-    for system, at, rows, j in progress(todo, desc="choices") if bar else todo:
-        prompts = choices[j].prompts(model, system)
-        for order, (prompt, options) in enumerate(prompts):
-            lengths = [len(tail) for tail in chances.tails(model, prompt, options)[1]]
-            strengths = [told[i].strengths for i in rows]
-            found = logprobs(model, vectors, prompt, options, strengths, block=at, positions=positions)
-            last = order if len(prompts) == 2 else slice(None)
-            sums[rows, j, last] = _spread(found[:, 0] - found[:, 1], len(prompts))
-            means[rows, j, last] = _spread(found[:, 0] / lengths[0] - found[:, 1] / lengths[1], len(prompts))
-    return Choices(tuple(c.name for c in told), tuple(names), sums, means)
+    return groups
 
 
-def _spread(gaps: Array, orders: int) -> Array:
-    """Gaps as they go into the two orders: into one of them, or the same into both where there is one prompt alone."""
-    return gaps if orders == 2 else gaps[:, None]
-
-
-def checked_conditions(conditions: Conditions) -> list[Told]:
+def checked_conditions(conditions: Conditions) -> list[Condition]:
     """Conditions as a list; raises EmokitError for none, two of one name, and what is no condition."""
     if isinstance(conditions, Mapping):
-        conditions = [_Steered(name, strengths) for name, strengths in conditions.items()]
+        conditions = [Condition(name, strengths) for name, strengths in conditions.items()]
     check_list(conditions, "conditions", Sequence)
     for condition in conditions:
-        if not all(hasattr(condition, name) for name in ("name", "strengths", "system", "block")):
+        if not isinstance(condition, Condition):
             raise EmokitError("not a condition", condition, 'Use {"none": {}, "calm": {"calm": 0.1}}, or Conditions.')
     names = [condition.name for condition in conditions]
     if not names or len(set(names)) < len(names):
@@ -304,9 +344,10 @@ class Choices:
 
         rows = [self.mean(c, self.conditions[0]) for c in self.conditions[1:]]
         return plots.changes(
-            self.conditions[1:], rows, xlabel=f"change against {self.conditions[0]}, nats (95 % over choices)",
+            self.conditions[1:],
+            {f"change against {self.conditions[0]}, nats": rows},
             title=f"{len(self.names)} forced choices: first option against second",
-        )  # fmt: skip
+        )
 
     def _repr_png_(self) -> bytes:
         from .. import plots
