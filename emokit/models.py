@@ -131,6 +131,17 @@ class Model:
             self._fingerprint = state, fingerprint(self.hf)
         return self._fingerprint[1]
 
+    def facts(self) -> dict[str, Any]:
+        """What a file made with this model says of it: name, fingerprint, type, n_blocks, width, dtype."""
+        return {
+            "name": self.name,
+            "fingerprint": self.fingerprint,
+            "type": self.hf.config.model_type,
+            "n_blocks": self.n_blocks,
+            "width": self.width,
+            "dtype": str(self.dtype).removeprefix("torch."),
+        }
+
     # prompts and tokens
 
     def prompt(self, content: str | Sequence[Message], reply: bool = True) -> str:
