@@ -188,8 +188,8 @@ class Model:
         """Every token that ends a turn: the config's, the tokenizer's and the known ones of the vocabulary."""
         listed = self.hf.generation_config.eos_token_id
         ids = set(listed if isinstance(listed, list) else [listed]) | {self.tokenizer.eos_token_id}
-        vocabulary = self.tokenizer.get_vocab()
-        ids |= {vocabulary[token] for token in TURN_ENDS if token in vocabulary}
+        known = zip(TURN_ENDS, self.tokenizer.convert_tokens_to_ids(list(TURN_ENDS)), strict=True)
+        ids |= {i for token, i in known if i is not None and self.tokenizer.convert_ids_to_tokens(i) == token}
         return {i for i in ids if i is not None}
 
     @cached_property
