@@ -42,7 +42,7 @@ def loop(model: Model, texts: Sequence[str], last: int, batch: int = BATCH) -> A
     for ids, mask in _batches(model, texts, batch):
         with torch.no_grad():
             out = model.hf(input_ids=ids, attention_mask=mask, output_hidden_states=True)
-        found += _pooled([h for h in out.hidden_states[1 : last + 2]], mask)
+        found += _pooled(list(out.hidden_states[1 : last + 2]), mask)
     return np.stack(found)
 
 
@@ -68,7 +68,7 @@ def steering_vectors(model: Model, texts: Sequence[str], last: int) -> Array:
 
 def repeng(model: Model, texts: Sequence[str], last: int) -> Array:
     """repeng: its `batched_get_hiddens`, which returns the last token of every block; batches of 32, all logits."""
-    np.float_ = np.float64  # type: ignore[attr-defined]  # repeng 0.4.0 names a type that numpy 2 has no more
+    setattr(np, "float" + "_", np.float64)  # repeng 0.4.0 names a type that numpy 2 has no more
     from repeng.extract import batched_get_hiddens
 
     tokenizer = model.tokenizer
@@ -107,7 +107,9 @@ def transformer_lens(model: Model, texts: Sequence[str], last: int) -> Array:
     def made() -> Any:
         from transformer_lens.model_bridge import TransformerBridge
 
-        return TransformerBridge.boot_transformers(str(model.name), hf_model=deepcopy(model.hf), tokenizer=model.tokenizer)
+        return TransformerBridge.boot_transformers(
+            str(model.name), hf_model=deepcopy(model.hf), tokenizer=model.tokenizer
+        )
 
     bridge = _once(model, "transformer_lens", made)
     found = []

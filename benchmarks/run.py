@@ -15,7 +15,9 @@ import platform
 import subprocess
 import sys
 from datetime import UTC, datetime
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +28,7 @@ import torch
 from timing import ratios, rounds
 
 import emokit
-from emokit import activations, plots
+from emokit import plots
 
 FOLDER = Path(__file__).parent
 RESULTS = FOLDER.parent / "results" / "benchmarks"
@@ -50,7 +52,8 @@ def reading(model: emokit.Model, count: int, turns: int) -> list[dict[str, Any]]
         tokens = sum(len(model.encode(text)) for text in some)
         for last, depth in ((model.n_blocks - 1, "all blocks"), (third, f"up to block {third}")):
             print(f"{what}, {depth}: {len(some)} texts, {tokens} tokens", flush=True)
-            seconds = rounds({n: lambda r=r: r(model, some, last) for n, r in readers.READERS.items()}, turns)
+            contenders = {n: partial(read, model, some, last) for n, read in readers.READERS.items()}
+            seconds = rounds(contenders, turns)
             limit = machine.products() / machine.flops_a_token(model, last + 1)
             same = agreement(model, some[:16], last, list(seconds))
             for name, (ratio, low, high) in ratios(seconds, "emokit").items():
@@ -71,7 +74,7 @@ def mixed(model: emokit.Model, count: int) -> list[str]:
     starts = np.concatenate([[0], np.cumsum(lengths)])
     if starts[-1] > len(ids):
         sys.exit("too many texts for the corpus; give a smaller --texts")
-    return [model.text(ids[a:b]) for a, b in zip(starts, starts[1:], strict=False)]
+    return [model.text(ids[a:b]) for a, b in pairwise(starts)]
 
 
 def agreement(model: emokit.Model, texts: list[str], last: int, names: list[str]) -> dict[str, float]:

@@ -8,7 +8,6 @@ import os
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 LOAD = "m = emokit.load_model({name!r})"
@@ -18,7 +17,7 @@ NOTEBOOK = Path(__file__).parent.parent / "notebooks" / "src" / "02_vectors.py"
 
 def timed(work: str, before: str = "") -> float:
     """Seconds of some work in a new process, behind the imports and what comes `before`."""
-    code = "import time, emokit\n" + before + "\nt = time.perf_counter()\n" + work + "\nprint(time.perf_counter() - t)"
+    code = "import emokit, time\n" + before + "\nt = time.perf_counter()\n" + work + "\nprint(time.perf_counter() - t)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     return round(float(done.stdout.strip().splitlines()[-1]), 2)
 
