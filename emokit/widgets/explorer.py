@@ -225,7 +225,7 @@ def _note(plane: PCA, best: int) -> str:
         rated = " Arousal was rated for this project, not by people." if plane.arousal else ""
         return f"Block {best}, chosen on stories: {'; '.join(map(repr, fits))}.{rated}"
     largest = "; ".join(f"{a.name} goes most with PC{a.component + 1}, r {a.r[a.component]:+.2f}" for a in fits)
-    return f"{largest}. Names are given at block {best} alone, which was chosen beforehand: among all blocks some would pass by chance."
+    return f"{largest[0].upper()}{largest[1:]}. Names are given at block {best} alone, which was chosen beforehand: among all blocks some would pass by chance."
 
 
 def _told(now: Portrait, vectors: EmotionVectors, wants: bool) -> dict[str, Any]:

@@ -51,7 +51,7 @@ export function labelPlaces(points, labels) {
       const left = x + dx - (dx > 0 ? 0 : dx < 0 ? wide : wide / 2);
       const box = [left, y + dy - 7, left + wide, y + dy + 7];
       const outside = Math.max(0, -left) + Math.max(0, left + wide - BOX.wide) + Math.max(0, 7 - y - dy) + Math.max(0, y + dy + 7 - BOX.high);
-      return { dx, dy, box, cost: taken.reduce((sum, other) => sum + over(box, other), 100 * outside) };
+      return { dx, dy, box, cost: taken.reduce((sum, other, k) => sum + over(box, other) * (k < points.length ? 1 : 4), 100 * outside) };
     });
     const best = tried.reduce((a, b) => (b.cost < a.cost - 1e-9 ? b : a));
     taken.push(best.box);
@@ -92,15 +92,15 @@ export function landed({ text, words, count, p, reach: level }, block, top) {
   if (!count || p[block] === null) return `${named}: highest ${highest}. Neutral pieces to compare it with are being read.`;
   const pieces = `${count} neutral pieces of ${words} ${words === 1 ? "word" : "words"}`;
   const where = p[block] <= 0.05 ? `lies outside the cloud of ${pieces}` : `lies within the cloud of ${pieces}: no more than a neutral text's place`;
-  const beyond = top[0][1] > level[block] ? "above" : "not above";
-  return `${named} ${where} (p ${p[block].toFixed(2)}, all components). Highest: ${highest}; ${beyond} the ${signed(level[block])} below which 95 % of the pieces' highest stay.`;
+  const beyond = top[0][1] > level[block] ? "more" : "not more";
+  return `${named} ${where} (p ${p[block].toFixed(2)}, all components). Highest: ${highest}; ${beyond} than the ${signed(level[block])} that 95 % of the pieces stay below.`;
 }
 
 /** The drawing: one stop for the Tab key; arrows move among the points, Enter or a click chooses one. */
 function scatter({ emotions, chosen, pointed }) {
   const named = svg("g");
   const cloud = svg("path", { class: "emokit-cloud" });
-  const text = svg("g", { class: "emokit-text", visibility: "hidden" }, svg("path", { d: "M-11 0H-4M4 0H11M0-11V-4M0 4V11" }), svg("text", { x: 13, y: 4 }));
+  const text = svg("g", { class: "emokit-text", visibility: "hidden" }, svg("path", { d: "M-11 0H-4M4 0H11M0-11V-4M0 4V11" }), svg("text", {}, "your text"));
   const dots = emotions.map((emotion) => {
     const parts = { ring: svg("circle", { r: 10, class: "emokit-ring" }), mark: svg("path"), label: svg("text", {}, emotion) };
     return { ...parts, node: svg("g", { class: "emokit-dot", role: "option", id: freshId(), "aria-selected": "false" }, parts.ring, parts.mark, parts.label) };
@@ -111,6 +111,9 @@ function scatter({ emotions, chosen, pointed }) {
     { viewBox: `0 0 ${BOX.wide} ${BOX.high}`, class: "emokit-scatter", tabindex: "0", role: "listbox", "aria-label": "emotions on two components: arrows move, Enter chooses" },
     ...zero, named, cloud, ...dots.map((dot) => dot.node), text,
   );
+  const write = (label, [dx, dy]) => {
+    for (const [name, value] of Object.entries({ x: dx, y: dy + 4, "text-anchor": dx > 0 ? "start" : dx < 0 ? "end" : "middle" })) label.setAttribute(name, value);
+  };
   let points = [];
   let at = -1;
   const point = (i) => {
@@ -144,8 +147,9 @@ function scatter({ emotions, chosen, pointed }) {
   });
   const show = ({ places, limit, titles, looks, labels, hits, selected, spot, cloudPoints, said }) => {
     points = places.map((p) => drawn(p, limit));
-    const shown = labels.map((i) => [i, emotions[i]]);
-    const beside = new Map(labelPlaces(points, shown).map((place, k) => [labels[k], place]));
+    const own = spot ? [[points.length, "your text"]] : []; // its label is placed first
+    const shown = [...own, ...labels.map((i) => [i, emotions[i]])];
+    const beside = new Map(labelPlaces(spot ? [...points, drawn(spot, limit)] : points, shown).map((place, k) => [shown[k][0], place]));
     dots.forEach((dot, i) => {
       const { d, kind, amount } = looks[i];
       dot.node.style.transform = `translate(${points[i][0].toFixed(1)}px, ${points[i][1].toFixed(1)}px)`;
@@ -156,15 +160,14 @@ function scatter({ emotions, chosen, pointed }) {
       dot.mark.setAttribute("d", d);
       dot.mark.setAttribute("class", `emokit-mark-of ${kind}`);
       dot.mark.style.setProperty("--amount", amount);
-      const [dx, dy] = beside.get(i) ?? [9, 0];
-      for (const [name, value] of Object.entries({ x: dx, y: dy + 4, "text-anchor": dx > 0 ? "start" : dx < 0 ? "end" : "middle" })) dot.label.setAttribute(name, value);
+      write(dot.label, beside.get(i) ?? BESIDE[0]);
       dot.label.setAttribute("visibility", beside.has(i) ? "visible" : "hidden");
     });
     cloud.setAttribute("d", cloudPoints.map((p) => drawn(p, limit)).map(([x, y]) => `M${(x - 2).toFixed(1)} ${y.toFixed(1)}h4m-2-2v4`).join(""));
     text.setAttribute("visibility", spot ? "visible" : "hidden");
     if (spot) text.style.transform = `translate(${drawn(spot, limit).map((v) => `${v.toFixed(1)}px`).join(", ")})`;
-    text.lastChild.textContent = spot ? "your text" : "";
-    named.replaceChildren(svg("text", { x: BOX.wide - 4, y: BOX.high / 2 - 6, "text-anchor": "end" }, titles[0]), svg("text", { x: BOX.wide / 2 + 6, y: 13 }, titles[1]));
+    if (spot) write(text.lastChild, beside.get(points.length));
+    named.replaceChildren(svg("text", { x: BOX.wide - 8, y: BOX.high - 9, "text-anchor": "end" }, `→ ${titles[0]}`), svg("text", { x: 8, y: 17 }, `↑ ${titles[1]}`));
   };
   return { area, show, at: () => at };
 }
@@ -183,7 +186,7 @@ function details() {
     head.textContent = told ? `${told.emotion} at block ${told.block}` : "Choose an emotion: click it, or move with the arrow keys and press Enter.";
     node.classList.toggle("emokit-stale", Boolean(told && told.block !== block));
     if (!told) return;
-    const named = (rows) => rows.map(([name, cosine, beyond]) => [beyond ? `${name} *` : name, cosine]);
+    const named = (rows) => rows.map(([name, cosine, beyond]) => [beyond ? `${name}\u00a0*` : name, cosine]);
     near.show(named(told.near));
     far.show(named(told.far));
     farHead.hidden = !told.far.length;
@@ -289,7 +292,7 @@ export default board("VectorExplorer", (ui) => {
   ui.on("text", () => text.show(ui.get("text")));
   ui.on("view block axes colour emotion", show);
   return [
-    element("div", { class: "emokit-row" }, block.node, sides[0].node, sides[1].node, colour.node, labels.node, labelled("search", search, hits)),
+    element("div", { class: "emokit-row emokit-tight" }, block.node, sides[0].node, sides[1].node, colour.node, labels.node, labelled("search", search, hits)),
     element("div", { class: "emokit-explorer" }, element("div", { class: "emokit-column" }, plot.area, numbers, legend, note, text.node, where), told.node),
   ];
 });
