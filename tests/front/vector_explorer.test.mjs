@@ -45,7 +45,7 @@ test("labels keep off points and each other", () => {
 
 test("labels stay in the drawing", () => {
   assert.ok(labelPlaces([[610, 250]], [[0, "grateful"]])[0][0] < 0);
-  assert.deepEqual(labelPlaces([[100, 250]], [[0, "grateful"]])[0], [9, 0]);
+  assert.deepEqual(labelPlaces([[100, 250]], [[0, "grateful"]])[0], [11, 0]);
 });
 
 test("a search finds beginnings first, and nothing for nothing", () => {

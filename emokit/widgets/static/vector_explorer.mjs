@@ -12,7 +12,7 @@ const DOWN = "M0 6L5.5-4.5H-5.5Z";
 const STAR = "M0-7L1.8-2.2L6.7-2.2L2.8.9L4.2 5.7L0 2.8L-4.2 5.7L-2.8.9L-6.7-2.2L-1.8-2.2Z";
 const SAIL = "M-6-1.4L-4-4.6L0-1.7L4-4.6L6-1.4L2.6 0L6 1.4L4 4.6L0 1.7L-4 4.6L-6 1.4L-2.6 0Z";
 const SHAPES = [DISC, SQUARE, UP, DIAMOND, DOWN, CROSS, STAR, SAIL]; // then the same again, hollow
-const BESIDE = [[9, 0], [-9, 0], [0, -12], [0, 12], [7, -9], [-7, -9], [7, 9], [-7, 9], [0, -20], [0, 20]];
+const BESIDE = [[11, 0], [-11, 0], [0, -12], [0, 12], [7, -9], [-7, -9], [7, 9], [-7, 9], [0, -20], [0, 20]];
 
 /** Float32 numbers from the bytes that Python sent, wherever they lie in a buffer. */
 export function floats(bytes) {
