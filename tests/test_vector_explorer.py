@@ -133,14 +133,19 @@ def test_the_random_range_holds_nine_tenths_of_mixtures_of_the_others(model, vec
     assert ((cosines > low) & (cosines < high)).mean() == pytest.approx(0.9, abs=0.03)
 
 
-def test_beyond_means_beyond_every_null():
-    lens = emokit.lens.Lens("x", 0, ("a", " joy"), np.array([1.0, 0.0], np.float32))
-    firm = portrait.Firmness(0, *(np.ones(3),) * 3, 0.5, (-0.6, 0.3))
-    found = portrait.Portrait("joy", 0, ("b", "c", "d"), np.array([0.5, 0.25, -0.5]), (-0.4, 0.2), lens, lens, firm)
+def test_beyond_means_beyond_every_null(vectors):
+    lens = emokit.lens.Lens("x", 0, ("a", " sad"), np.array([1.0, 0.0], np.float32))
+    firm = portrait.Firmness(0, *(np.full(4, n) for n in (0.9, 0.8, 0.95)), 0.5, (-0.6, 0.3))
+    found = portrait.Portrait("sad", 0, ("b", "c", "d"), np.array([0.5, 0.25, -0.5]), (-0.4, 0.2), lens, lens, firm)
     frame = found.to_frame()
     assert frame["beyond random"].tolist() == [True, True, True]
     assert frame["beyond shuffled"].tolist() == [True, False, False]
     assert found.ranks() == (1, 1)
+    told = emokit.widgets.explorer._told(found, vectors, wants=True)
+    assert told["near"] == [["b", 50, 1], ["c", 25, 0], ["d", -50, 0]]
+    assert (told["ranks"], told["random"], told["shuffled"]) == ([1, 1, 2], [-40, 20], [-60, 30])
+    assert told["stability"] == [0.9, 0.8, 0.95, 0.5]
+    assert (told["how"], told["far"]) == ("", [])
 
 
 def test_the_lens_stands_beside_a_random_direction(board, model, vectors):
@@ -243,18 +248,18 @@ def test_where_a_text_lands_is_told_beside_neutral_pieces(board, model, vectors)
     assert board.view["landing"] is None
 
 
-def test_pieces_of_one_length_are_read_once_and_a_block_needs_none(board, model):
+def test_pieces_of_one_length_are_read_once_and_a_block_reads_nothing(board, monkeypatch):
+    asked, states = [], landing.states
+    monkeypatch.setattr(landing, "states", lambda model, texts: asked.append(list(texts)) or states(model, texts))
     board.set(text="one two")
     assert board.wait(60)
-    passes = []
-    handle = model.blocks[0].register_forward_hook(lambda *_: passes.append(1))
+    assert [len(texts) for texts in asked] == [1, 10, 10]
     board.set(text="three four")
     assert board.wait(20)
     board.set(block=0)
     assert board.wait(20)
-    assert passes == [1]
+    assert asked[3:] == [["three four"]]
     assert board.view["landing"]["count"] == 20
-    handle.remove()
 
 
 def test_p_is_fair_for_one_more_of_the_cloud_and_small_for_what_is_not():
