@@ -145,23 +145,16 @@ table = everywhere.to_frame()
 table[table.chosen].round(2)
 
 # %% [markdown]
-# **Write down a guess** before you move the slider: at block 0, will happy and sad be far apart? And at the last block?
+# ## Explore
+#
+# The board shows the directions at any block. **Write down a guess** first: at block 0, will happy and sad be far apart? And at the last block? Then move the slider (one scale for all
+# blocks), choose an emotion by a click or with arrow keys and Enter, and type a sentence of your own: the small crosses are neutral pieces of its length. A text within their cloud has told you
+# nothing, whatever emotion it lies beside.
 
 # %% tags=["nbval-ignore-output"]
-import ipywidgets
-
-from emokit import plots
-
-slider = ipywidgets.IntSlider(value=vectors.best_block, max=model.n_blocks - 1, description="block")
-picture = ipywidgets.Image(value=plots.png(plane.plot()), alt="The emotions on two components")
-
-
-def show(change):
-    picture.value = plots.png(geometry.pca(vectors, change["new"]).plot())
-
-
-slider.observe(show, "value")
-ipywidgets.VBox([slider, picture])
+board = emokit.widgets.VectorExplorer(model, vectors, emotion="happy", colour="valence", stories=stories)
+board.wait()
+board
 
 # %% [markdown]
 # ## Who is near whom?
