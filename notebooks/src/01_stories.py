@@ -381,7 +381,7 @@ plots.bars(
 print("shipped stories teach more than the model's own:", ours > theirs)
 
 # %% [markdown]
-# > **You should see** the shipped stories far ahead, and the model's own hardly better than shuffled labels. With all 24 emotions and 16 topics the gap is wider still (the [data card](../stories/README.md) has the figures).
+# > **You should see** the shipped stories far ahead, and the model's own not far above shuffled labels. With all 24 emotions and 16 topics the gap is wider still (the [data card](../stories/README.md) has the figures).
 # > A direction can be no better than the stories it comes from.
 #
 # <details><summary>What came out</summary>
@@ -395,7 +395,7 @@ print("shipped stories teach more than the model's own:", ours > theirs)
 #
 # * 384 stories are labelled with 24 emotions and do not name them, one of each emotion for each of 16 topics; you told four of them apart yourself.
 # * Bare words tell the emotion of stories on unseen topics far better than chance, and shuffled labels do not.
-# * A 135-million-parameter model's own stories carry hardly anything: who writes the stories decides what can be found.
+# * A 135-million-parameter model's own stories carry far less: who writes the stories decides what can be found.
 # * So "the model represents emotions" has to mean *more* than word counts, and notebook 02 has to show how much more.
 #
 # ## What this does not show
