@@ -3,7 +3,7 @@
 #
 # By the end you will have shown that in SmolLM2-135M the score of an emotion turns where a sentence turns and stays where two ends are neutral, and that messages which never name their emotion are read best over all their tokens and less well, but far better than with shuffled labels, at the single token before the reply.
 #
-# ⏱ 20 min · CPU is enough · needs 02
+# ⏱ 45 min with the exercises · CPU is enough · needs 02
 #
 # **You will** read a sentence token by token · compute a score yourself · turn a sentence by one word and test the turn · find where the emotion of a message is kept · watch a reply while it is written.
 
@@ -148,7 +148,7 @@ def after(start, end):
 
 def turns(sentences):
     """How the scores differ between the two ends: [sentences, emotions]."""
-    return np.stack([after(s, one) - after(s, other) for s, one, other in sentences])
+    return np.stack([after(s, one) - after(s, other) for s, one, other in sentences]).astype(float)
 
 
 change, change_of_twins = turns(pairs), turns(twins)
@@ -222,7 +222,7 @@ print(f"as far as happy minus sad: {reached:.0%} of random mixtures of emotions"
 
 # %%
 def swapped_p(pairs: np.ndarray, twins: np.ndarray) -> float:
-    """Share of all ways to swap pairs with their twins that leave the pairs [n] as far above the twins [n], or further."""
+    """Share of all swaps of `pairs` [n] with their `twins` [n] that leave pairs at least as far above twins."""
     raise NotImplementedError("Exercise 4.2")
 
 # %%
@@ -334,7 +334,7 @@ plots.bars(
 
 # %%
 def among_first(scores: np.ndarray, own: np.ndarray, count: int) -> float:
-    """Share of messages whose own emotion (index, [messages]) is among the `count` highest of its row of `scores` [messages, emotions]."""
+    """Share of messages whose `own` emotion [messages] is among the `count` highest of `scores` [messages, emotions]."""
     raise NotImplementedError("Exercise 4.3")
 
 # %%

@@ -3,7 +3,7 @@
 #
 # By the end you will have shown whether the `afraid` direction of SmolLM2-135M follows the *numbers* in "I just took {X} mg of tylenol", with a ladder in words as positive control, a harmless twin as negative control, and directions and labels that mean nothing as the null.
 #
-# ⏱ 20 min · CPU is enough · needs 02
+# ⏱ 50 min with the exercises · CPU is enough · needs 02
 #
 # **You will** run the paper's six panels · predict before you look · tell an effect from six lucky points · read a verdict by a rule fixed in advance.
 #
@@ -81,7 +81,7 @@ table[table["kind"] == "panel"][
 
 # %%
 def order_p(scores: np.ndarray) -> float:
-    """Share of all orders of the scores [doses] whose |rank correlation with the dose| is at least that of the order given."""
+    """Share of all orders of the scores [doses] whose rank correlation with the dose is as far from 0 as theirs."""
     raise NotImplementedError("Exercise 5.1")
 
 # %%
@@ -103,7 +103,7 @@ def check_order():
 check("5.1", check_order)
 
 # %% [markdown]
-# Can this `p` be trusted? It supposes that without an effect every order of the scores is equally likely. Try it where nothing should happen: 24 emotions on the six harmless twins ("I just walked {X} steps ...").
+# Can this `p` be trusted? It supposes that without an effect every order is equally likely. Try it where nothing should happen: 24 emotions on six harmless sentences ("I just walked {X} steps ...").
 
 # %%
 small = [
@@ -114,7 +114,7 @@ small = [
 print("more than twice the 5 % that p promises:", bool(np.mean(small) > 0.1))
 
 # %% [markdown]
-# It was 31 of the 144, where 7 are promised: neighbouring numbers give neighbouring scores, so that even a smooth drift that means nothing rises or falls "in perfect order". A rho near 1 over six doses proves little; so we need nulls that drift as well.
+# 31 of the 144, where 7 are promised: neighbouring numbers give neighbouring scores, so that a drift that means nothing is "in order", too. A rho near 1 over six doses proves little; we need nulls that drift as well.
 #
 # ## Is it an effect? Two controls
 #
@@ -153,8 +153,8 @@ wordings.pivot(
 ).round(3)
 
 # %% [markdown]
-# > **You should see** `afraid` rise in every wording, by a few thousandths: small, but all six agree. More than on the twin? In the table above, the row `paraphrases` is their mean;
-# > the next cell has the interval of what it is beyond the twin, over topics and wordings. If it holds 0, we can't tell fear of a dose from any response to growing numbers.
+# > **You should see** `afraid` rise in every wording, by a few thousandths. More than on the twin? The row `paraphrases` below is their mean, with its interval
+# > over topics and wordings. If what is beyond the twin holds 0, we can't tell fear of a dose from any response to growing numbers.
 
 # %%
 table[table["kind"].isin(["panel", "paraphrases"])][
@@ -164,8 +164,8 @@ table[table["kind"].isin(["panel", "paraphrases"])][
 # %% [markdown]
 # ## Six panels, twelve signs
 #
-# One panel is weak evidence: a direction that means nothing rises from the first value to the last half of the time. The paper has **six panels** with
-# twelve expected changes. Bold curves with an arrow are the ones we have an expectation for.
+# A direction that means nothing rises from the first value to the last half of the time. The paper has **six panels** with
+# twelve expected changes: the bold curves with an arrow.
 
 # %%
 result.plot("panel")
@@ -181,8 +181,8 @@ for panel in dose.PANELS:
     print(f"{panel.title}: {panel.rungs()[0]} ... {panel.rungs()[-1]}")
 
 # %% [markdown]
-# Are these changes large? A change of 0.01 says little by itself, so we hold it against the 1,000 random directions: the **effect** is the change in units of their
-# standard deviation; in the figure, to the right is the expected way.
+# Are these changes large? We hold them against the 1,000 random directions: the **effect** is the change in units of their
+# standard deviation; to the right is the expected way.
 
 # %%
 result.plot_effects()
@@ -252,7 +252,7 @@ plots.null_histogram(
 
 # %%
 def dealt_p(changes: np.ndarray, expected: list[tuple[int, int, int]], deals: np.ndarray) -> float:
-    """Share of `deals` [draws, emotions] with at least as many signs of `changes` [panels, emotions] right as the first."""
+    """Share of `deals` [draws, emotions] with as many signs of `changes` [panels, emotions] right as the first."""
     raise NotImplementedError("Exercise 5.2")
 
 # %%
@@ -294,7 +294,7 @@ print(fooled.replicates, "of 20 runs with shuffled labels replicate")
 # %% [markdown]
 # ## Would another block have said otherwise?
 #
-# We used the paper's block, two thirds of depth. Here are all of them; a result that only one block gives would not be worth much.
+# We used the paper's block, two thirds of depth. (The best block for telling stories apart is another.) Here are all of them.
 #
 # > **Predict** at how many of the 30 blocks do the numbers beat permuted labels (p ≤ 0.05), and from which block on do the words?
 
@@ -328,11 +328,9 @@ result.plot_blocks()
 #
 # </details>
 #
-# > (We used the paper's block, two thirds of depth. `extract`'s best block for telling stories apart is another, and was not chosen for this.)
-#
 # ## Or another place?
 #
-# We read one token, the readout. Here is Tylenol over all tokens of the message, and over the first 20 tokens of the model's own reply:
+# We read one token, the readout. Here is Tylenol over all tokens of the message, and over 20 tokens of the reply:
 
 # %% tags=["nbval-ignore-output"]
 import dataclasses
@@ -345,7 +343,7 @@ rows = {place: r.to_frame().set_index(["kind", "emotion"]) for place, r in place
 pd.DataFrame({place: row["effect"] for place, row in rows.items()}).round(1)
 
 # %% [markdown]
-# The three places don't agree on the numbers, while `afraid` follows the ladder at each of them. (Another processor may write a slightly other reply.)
+# The places don't agree on the numbers; `afraid` follows the ladder at each. (Another processor may write a slightly other reply.)
 
 # %% [markdown]
 # ## A panel of your own
@@ -370,8 +368,8 @@ print(own.why.replace("; ", "\n"))
 # %% [markdown]
 # ### Exercise 5.3 · A fair panel  (⏱ 10 min)
 #
-# The spiders have no ladder, so a null result could mean that the directions don't work here. Design a panel that could answer: a sentence of your own with `{X}`, at least five values, an expectation, a twin about as long and with nothing to
-# fear or hope in it, and a ladder of at least four rungs. The check looks at the design; no answer is wrong by what comes out.
+# The spiders have no ladder, so a null result could mean that the directions don't work here. Design a panel that could answer: a sentence with `{X}`, five values or more, an expectation, a twin about as long with nothing to
+# fear or hope in it, and a ladder of four rungs or more. The check looks at the design, not at what comes out.
 #
 # <details><summary>Hint</summary>
 #
@@ -427,9 +425,8 @@ check("5.3", look_over)
 # * Told in *numbers*, they do so hardly more often than permuted labels, and Tylenol moves `afraid` no more than its harmless twin does (five paraphrases move it a little
 #   more, by an amount whose interval still holds 0). At no block does the
 #   effect replicate; at some the positive control does not suffice either, and the verdict is `inconclusive`.
-# * Why may that be? To tell 1000 from 8000 mg one must know what a dose is, and a model of 135 million parameters splits
-#   "8000" into four digits and has read little pharmacology. The paper finds the effect in Claude Sonnet 4.5; at what size it begins is the
-#   question of notebook 10.
+# * Why may that be? To tell 1000 from 8000 mg one must know what a dose is, and so small a model splits
+#   "8000" into four digits and has read little pharmacology. The paper finds the effect in Claude Sonnet 4.5; see notebook 10.
 #
 # ## What this does not show
 #

@@ -3,7 +3,7 @@
 #
 # By the end you will have shown that adding an emotion direction to SmolLM2's residual stream moves the next word towards that emotion's word, on average more than random directions of the same size do, and that the text gets odder the stronger the push.
 #
-# ⏱ 20 min · CPU is enough · needs 02
+# ⏱ 45 min with the exercises · CPU is enough · needs 02
 #
 # **You will** steer a reply · write the hook that does it · measure the effect in nats · hold it against random directions and against simply asking · see what a strong push costs.
 
@@ -316,18 +316,20 @@ def oddness(text):
 
 
 rising = {s: oddness(r) for s, r in zip(swept.strengths, swept.replies) if s >= 0}
-print("odder at 1.2 than unsteered:", rising[1.2] > rising[0])
+print("odder at 0.8 than unsteered:", rising[0.8] > rising[0])
 plots.line(
     list(rising), list(rising.values()), xlabel="strength of happy", ylabel="nats per token, unsteered model",
-    title="The price of steering: the text gets odder",
+    title="The price of steering: odder text, then repetition",
 )
 
 # %% [markdown]
-# > **You should see** a curve that climbs. In the sweep, text falls apart at 0.8 and beyond: an effect there is the effect of a broken model. Note -0.4, too: less `happy` is not `sad`, but something else.
+# > **You should see** a curve that climbs to 0.8, where the text falls apart: an effect there is the effect of a broken model. At 1.2 it may fall again, though the text is worse: one phrase over and over is easy to foretell. So oddness alone does not do,
+# > and repetition has to be counted, too. Note -0.4: less `happy` is not `sad`, but something else.
 #
 # <details><summary>What came out</summary>
 #
-# OUTCOME
+# At 0.4 it is still a day at the beach; at 0.8 it goes round in circles, at 1.2 no words are left. And at -0.4 the model says that it is a digital entity, a machine, a human: neither sad nor a day. The other end of a direction is not the opposite
+# emotion; it is everything that the stories of `happy` were *not*, compared with the other 23.
 #
 # </details>
 
@@ -439,7 +441,7 @@ board
 # %% [markdown]
 # <details><summary>What came out</summary>
 #
-# At +0.2 `happy` brings a beautiful day at the sea; the random direction another office day, as plain as the unsteered one. So it is not just any push. With `sad`, and with less than no `sad`, it is yours to see; does the sign do what you guessed?
+# At +0.2 `happy` brings a beautiful day at the beach; the random direction another office day, as plain as the unsteered one. So it is not just any push. With `sad`, and with less than no `sad`, it is yours to see; does the sign do what you guessed?
 #
 # </details>
 #

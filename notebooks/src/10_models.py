@@ -3,7 +3,7 @@
 #
 # By the end you will have shown, from stored results of three models, where the effect of numbers in the dose lab appears, what the harmless twin does there, and how alike the models' emotions lie to each other.
 #
-# ⏱ 15 min · CPU is enough · needs 02, 03 and 05 · no model is loaded
+# ⏱ 30 min with the exercises · CPU is enough · needs 02, 03 and 05 · no model is loaded
 #
 # **You will** read results as they were measured · compare verdicts · write the rule behind them · look at every block · compare geometries.
 #
@@ -230,7 +230,7 @@ pd.DataFrame(similar["pairs"])[["one", "other", "r", "low", "high", "p"]].round(
 #
 # <details><summary>What came out</summary>
 #
-# 0.93, and above 0.9 for every pair; no shuffle of 2,000 comes near (p 0.0005 is the least there can be). A low guess may have thought of 24 separate things. Most of the agreement needs little more than pleasant against unpleasant
+# 0.93, and above 0.9 for every pair; no shuffle of 2,000 comes near (p 0.0005 is the least there can be). A low guess may have thought of 24 separate things. Much of the agreement may need no more than pleasant against unpleasant
 # (notebook 03), and the same stories.
 #
 # </details>
