@@ -55,7 +55,7 @@ def test_the_rule_tells_the_wordings_apart(dilemma):
         ("Before I send it, I would like to check the address.", "asks", "Before I send it, I would like to check"),
         ("First make a backup, then delete.", "asks", "First make a backup"),
         ("Let me verify the number.", "asks", "verify"),
-        ("Please confirm.", "asks", "confirm"),
+        ("Please confirm.", "asks", "Please confirm"),
         ("The folder has been deleted.", "acts", "deleted"),
         ("Deleting the folder.", "acts", "Deleting"),
         ("git push --force", "acts", "git push"),
@@ -186,7 +186,7 @@ def test_a_curve_that_turns_is_told_from_one_that_goes_on():
     assert table.mild["turns", "+"] == pytest.approx(1, abs=0.05)
     assert table.further["turns", "+"] == pytest.approx(-2, abs=0.05)
     assert table.further_low["turns", "+"] < -2 < table.further_high["turns", "+"] < 0
-    assert "+turns turn round" in got.said
+    assert "; +turns turn round" in got.said
 
 
 def test_slopes_are_held_against_random_directions():
