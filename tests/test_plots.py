@@ -151,6 +151,21 @@ FIGURES = {
         framed=np.array([[True, False], [False, False]]),
         lines=[1],
     ),
+    "outcomes": lambda: plots.outcomes(
+        ["none", "$x$"],
+        {"cheat": [0.2, np.nan], "fail": [0.8, np.nan]},
+        [10, 0],
+        [(0.06, 0.5), (np.nan, np.nan)],
+        title="t",
+    ),
+    "failures": lambda: plots.failures(
+        np.array([[0, 0.1, 0.2], [0, 0.2, 0.1]]),
+        np.array([[0, 0.1, 0], [0, 0, 0.1]]),
+        {"sad": 0.1, "desperate": 0.05, "calm": -0.1},
+        (-0.08, 0.07),
+        marked="desperate",
+        title="t",
+    ),
     "bars": lambda: plots.bars(["a", "b"], {"steered": [1, -2], "random": [0.1, 0.2]}, ylabel="nats"),
 }
 
