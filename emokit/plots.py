@@ -383,16 +383,16 @@ def by_block(
         if level:
             axis.axhline(level[0], color="#555555", linestyle=":", label=level[1])
         axis.set(xlabel="block (0-based)", ylabel=ylabel, ylim=limits, title=title)
-        axis.axvline(chosen, color="black", linewidth=1, alpha=0.6)
-        axis.annotate(
-            f"block {chosen}",
-            (chosen, 0),
-            xycoords=("data", "axes fraction"),
-            xytext=(4, 3),
-            textcoords="offset points",
-        )
+        _mark(chosen, axis)
         axis.legend(loc="center left", bbox_to_anchor=(1, 0.5))
     return figure
+
+
+def _mark(block: int, axis: Any) -> None:
+    """Mark the block that was chosen beforehand."""
+    axis.axvline(block, color="black", linewidth=1, alpha=0.6)
+    place = {"xycoords": ("data", "axes fraction"), "xytext": (4, 3), "textcoords": "offset points"}
+    axis.annotate(f"block {block}", (block, 0), **place)
 
 
 def gain_against_null(labels: Sequence[str], observed: Array, null: Array, *, ylabel: str, title: str = "") -> Figure:
@@ -604,14 +604,7 @@ def agreement_by_block(ratings: Mapping[str, Mapping[str, Any]], *, chosen: int,
                     label=f"best: PC{i + 1}",
                 )
             axis.plot(blocks, found["level"], color="#555555", linestyle=":", label="permuted ratings, 95 %")
-            axis.axvline(chosen, color="black", linewidth=1, alpha=0.6)
-            axis.annotate(
-                f"block {chosen}",
-                (chosen, 0),
-                xycoords=("data", "axes fraction"),
-                xytext=(4, 3),
-                textcoords="offset points",
-            )
+            _mark(chosen, axis)
             axis.set(xlabel="block (0-based)", ylim=(min(0, float(low.min())), 1.02), title=name)
             axis.legend(fontsize=8, loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=4)
         axes[0, 0].set_ylabel("|r| of the best component")
@@ -637,14 +630,7 @@ def prediction(
         left.set(xlabel=f"rated {name}", ylabel=f"predicted {name}, the word left out")
         right.plot(by_block, color=COLOURS[0], marker="o", markersize=4, label="left-out words")
         right.plot(level, color="#555555", linestyle=":", label="permuted ratings, 95 %")
-        right.axvline(chosen, color="black", linewidth=1, alpha=0.6)
-        right.annotate(
-            f"block {chosen}",
-            (chosen, 0),
-            xycoords=("data", "axes fraction"),
-            xytext=(4, 3),
-            textcoords="offset points",
-        )
+        _mark(chosen, right)
         right.set(
             xlabel="block (0-based)", ylabel="r of predicted and rated", ylim=(min(-0.1, float(by_block.min())), 1.02)
         )
@@ -699,25 +685,31 @@ def turns(
 ) -> Figure:
     """A line per label over the turns of a conversation: (turns, values, low, high of the intervals); a level in words.
 
-    Lines lie a little beside each other, so that their intervals can be told apart.
+    Conversations of the same length share a plot. Lines lie a little beside each other, to tell their intervals apart.
     """
-    with _figure(7.2, 4) as (figure, ax):
-        for i, (label, (x, y, low, high)) in enumerate(lines.items()):
-            beside = np.asarray(x, float) + 0.07 * (i - (len(lines) - 1) / 2)
-            reach = np.maximum(np.stack([np.subtract(y, low), np.subtract(high, y)]), 0)
-            ax.errorbar(
-                beside, y, np.nan_to_num(reach), color=COLOURS[i % len(COLOURS)], marker=MARKERS[i % len(MARKERS)], ms=5,
-                ls=STYLES[i % len(STYLES)], lw=1.4, elinewidth=0.9, capsize=2, label=label,
-            )  # fmt: skip
-        if level:
-            ax.axhline(level[0], color="#555555", lw=1, ls=(0, (1, 2)))
-            ax.annotate(level[1], (1, level[0]), xycoords=("axes fraction", "data"), xytext=(-2, 3), textcoords="offset points", ha="right")  # fmt: skip
+    lengths = sorted({len(x) for x, *_ in lines.values()}, reverse=True) or [1]
+    with _figure(
+        2.2 + 0.55 * max(9, sum(lengths)), 4.2, 1, len(lengths), squeeze=False, sharey=True,
+        gridspec_kw={"width_ratios": [max(3, length) for length in lengths]},
+    ) as (figure, axes):  # fmt: skip
+        for length, axis in zip(lengths, axes[0], strict=True):
+            chosen = {label: line for label, line in lines.items() if len(line[0]) == length}
+            for i, (label, (x, y, low, high)) in enumerate(chosen.items()):
+                beside = np.asarray(x, float) + 0.13 * (i - (len(chosen) - 1) / 2)
+                reach = np.nan_to_num(np.maximum(np.stack([np.subtract(y, low), np.subtract(high, y)]), 0))
+                style = {"color": COLOURS[i], "marker": MARKERS[i], "ls": STYLES[i % len(STYLES)]}
+                axis.errorbar(beside, y, reach, **style, ms=5, lw=1.4, elinewidth=1, capsize=2, label=label)
+            if level:
+                axis.axhline(level[0], color="#555555", lw=1, ls=(0, (1, 2)))
+                axis.annotate(level[1], (0.99, level[0]), xycoords=("axes fraction", "data"), ha="right", va="bottom")
+            axis.set(xlabel="turn", xlim=(0.5, length + 0.5))
+            axis.xaxis.set_major_locator(FixedLocator(range(1, length + 1)))
+            if chosen:
+                axis.legend(fontsize=8, loc="lower left", bbox_to_anchor=(0, 1), borderaxespad=0.3)
+        axes[0, 0].set_ylabel(ylabel)
         if limits:
-            ax.set_ylim(*limits)
-        most = max((int(np.max(x)) for x, *_ in lines.values() if len(x)), default=1)
-        ax.set(xlabel="turn", ylabel=ylabel, title=textwrap.fill(title, 84), xlim=(0.5, most + 0.5))
-        ax.xaxis.set_major_locator(FixedLocator(range(1, most + 1)))
-        figure.legend(loc="outside right upper", fontsize=9)
+            axes[0, 0].set_ylim(*limits)
+        figure.suptitle(textwrap.fill(title, 90), fontsize=11, x=0.01, ha="left", parse_math=False)
     return figure
 
 

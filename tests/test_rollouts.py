@@ -224,7 +224,7 @@ def test_wilson_is_the_textbook_interval():
 
 
 def test_replies_of_unequal_prompts_are_one_batch_unless_the_context_may_end(model):
-    prompts = [model.encode(p) for p in ("Hi", "A longer one", "Hi", "x" * 480)]
+    prompts = [model.encode(p) for p in ("Hi", "A longer one", "Hi", "x" * 500)]
     assert generation.groups(model, prompts, 20) == [[0, 1, 2], [3]]
     assert generation.groups(model, prompts, 8) == [[0, 1, 2, 3]]
     got = generation.replies(model, prompts, 60, 1.0, [1, 2, 3, 4], bar=False)

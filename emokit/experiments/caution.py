@@ -38,19 +38,20 @@ def run(
     strengths: Sequence[float] = STRENGTHS,
     randoms: int = 5,
     block: int | None = None,
-    seeds: Sequence[int] = (0,),
+    turns: int = 1,
     turn_strength: float = STRENGTH,
-    budget_minutes: float | None = None,
+    seed: int = 0,
+    minutes: float | None = None,
     quiet: bool = False,
 ) -> CautionResult:
     """How likely a careful reply is against a hasty one, and what short agent turns do, under steering and in words.
 
     Forced choices: each dilemma by letters in both orders and by two wordings of the reply, under every emotion (the
     nearest where the vectors lack it) and `randoms` random directions at all `strengths`, and under two instructions.
-    Turns: one sampled reply a dilemma and seed, at minus and plus `turn_strength`; no seeds, no turns. What was measured
-    is kept on disk. Raises EmokitError for strengths without one below and one above 0.
+    Turns: so many sampled replies a dilemma, at minus and plus `turn_strength`. What was measured is kept on disk; after
+    `minutes` nothing new is begun, and what is there is reported. Raises EmokitError for strengths without one below and one above 0.
 
-    >>> caution.run(model, vectors, budget_minutes=10)
+    >>> caution.run(model, vectors, minutes=10)
     """
     check_kinds((model, Model), (vectors, EmotionVectors))
     vectors.check(model)
@@ -65,18 +66,21 @@ def run(
         raise EmokitError("strengths need one below and one above 0", list(strengths), "Use for example [-0.1, 0.1].")
     check_whole(randoms, "a number of random directions", least=1)
     check_number(turn_strength, "a strength", least=0)
-    check_list(seeds, "seeds", Sequence)
+    check_whole(turns, "a number of turns")
+    check_whole(seed, "a seed")
+    if minutes is not None:
+        check_number(minutes, "minutes", least=0)
     names, at = nearest(vectors, emotions), vectors.block(block)
     under = [Condition("none", block=at)]
     under += [steered(e, {e: s}, s, at, "steering") for e in names.values() for s in levels]
-    controls = [vectors.random(seed) for seed in range(randoms)]
+    controls = [vectors.random(seed + i) for i in range(randoms)]
     under += [steered(control.name, {control: s}, s, at, "random") for control in controls for s in levels]
     under += [Condition(name, {}, text, at, "words") for name, text in WORDS.items()]
-    part = None if budget_minutes is None else budget_minutes * (PART if len(seeds) else 1)
+    part = None if minutes is None else minutes * (PART if turns else 1)
     asked = [choice for dilemma in dilemmas for choice in dilemma.choices()]
     measured = choices.run(model, vectors, asked, under, block=at, budget_minutes=part, quiet=quiet)
-    turns: list[Turn] = []
-    if len(seeds):
+    done: list[Turn] = []
+    if turns:
         small = [Condition("none", block=at)]
         small += [
             steered(key if isinstance(key, str) else key.name, {key: s}, s, at, kind)
@@ -85,9 +89,9 @@ def run(
             for s in (-turn_strength, turn_strength)
         ]
         small += [Condition(name, {}, text, at, "words") for name, text in WORDS.items()]
-        wanted = [run_ for d in dilemmas for run_ in runs([script(d.turn)], small, seeds)]
-        left = None if budget_minutes is None else budget_minutes * (1 - PART)
-        done = play(
+        wanted = [run_ for d in dilemmas for run_ in runs([script(d.turn)], small, range(seed, seed + turns))]
+        left = None if minutes is None else minutes * (1 - PART)
+        played = play(
             model,
             vectors,
             wanted,
@@ -98,15 +102,15 @@ def run(
             quiet=quiet,
         )
         by_text = {d.turn: d.name for d in dilemmas}
-        for rollout in done:
+        for rollout in played:
             if rollout.replies:
                 judged = verdict(rollout.replies[0])
                 name = by_text[rollout.script]
-                turns.append(Turn(name, rollout.condition, rollout.seed, judged.does, judged.quote, rollout.replies[0]))
+                done.append(Turn(name, rollout.condition, rollout.seed, judged.does, judged.quote, rollout.replies[0]))
     return CautionResult(
         model=model.name, block=at, emotions=tuple(names.values()), wanted=tuple(names), levels=tuple(levels),
         randoms=tuple(control.name for control in controls), words=tuple(WORDS), choices=by_dilemma(measured),
-        forms=by_form(measured), turn_strength=float(turn_strength), turns=tuple(turns),
+        forms=by_form(measured), turn_strength=float(turn_strength), turns=tuple(done),
     )  # fmt: skip
 
 

@@ -77,12 +77,13 @@ class CautionResult:
         """Does mild differ from strong? A row per direction and sign of the push.
 
         `mild` is the change in nats from none to the weakest strength, `further` that from there to the strongest, each
-        with a 95 % interval by a bootstrap over dilemmas. `turns`: both differ from 0, with different signs; `differs`:
-        `further` differs from 0. `random` is whether the direction is a random one.
+        with a 95 % interval by a bootstrap over dilemmas. `differs`: `further` differs from 0; `turns`: both do, with
+        different signs; both decided with an error of 5 % shared out among all curves of the emotions. `random` is whether
+        the direction is a random one.
         """
         import pandas as pd
 
-        rows = []
+        rows, share = [], ALPHA / (2 * len(self.emotions))
         for direction in (*self.emotions, *self.randoms):
             for sign in (-1, 1):
                 sizes = sorted(abs(level) for level in self.levels if level * sign > 0)
@@ -93,8 +94,10 @@ class CautionResult:
                 row: dict[str, Any] = {"direction": direction, "sign": "+" if sign > 0 else "-"}
                 bounds = {}
                 for name, found in (("mild", mild - none), ("further", strong - mild)):
-                    low, high = effects.interval(effects.resampled_mean(found[:, None], DRAWS, 0))
+                    draws = effects.resampled_mean(found[:, None], DRAWS, 0)
+                    low, high = effects.interval(draws)
                     row |= {name: float(found.mean()), f"{name}_low": low, f"{name}_high": high}
+                    low, high = np.quantile(draws, [share / 2, 1 - share / 2])
                     bounds[name] = 1 if low > 0 else -1 if high < 0 else 0
                 if len(sizes) < 2:
                     row |= dict.fromkeys(("further", "further_low", "further_high"), float("nan"))

@@ -237,24 +237,31 @@ class Frustration:
     def __repr__(self) -> str:
         return f"Frustration({self.model}, {self.played} of {self.wanted} rollouts; {self.verdict})"
 
-    def plot(self, value: str = "rule") -> Figure:
-        """A scorer or direction by turn, a line an arm, with 95 % intervals of the mean."""
+    def plot(self, value: str = "rule", share: bool = True) -> Figure:
+        """By turn, a line an arm, with 95 % intervals: for a scorer the share of high scores (with `share=False` the mean),
+        for a direction the mean score."""
         from .. import plots
 
+        scorer = value in ("rule", "judge")
+        columns = ("share", "share low", "share high") if scorer and share else ("mean", "low", "high")
         table = self.by_turn(value)
-        lines = {
-            arm: tuple(part[c].to_numpy(float) for c in ("turn", "mean", "low", "high"))
-            for arm, part in table.groupby("arm", sort=False)
+        lines: dict[str, Any] = {
+            arm: tuple(part[c].to_numpy(float) for c in ("turn", *columns))
+            for arm, part in (table.groupby("arm", sort=False) if len(table) else ())
         }
-        if value in ("rule", "judge"):
-            high = int((self.frame[value] >= HIGH).sum())
-            title = f"{self.model}: {high} of {int(self.frame[value].notna().sum())} replies score {HIGH} or more of 10 ({value})"
+        if not scorer:
+            title = f"{self.model}, block {self.block}"
+            title += f": {self.rise(value, *list(self.turns)[:2])!r}" if len(self.turns) > 1 else ""
+            return plots.turns(lines, ylabel=f"score of {value} on the reply", title=title)
+        plain = self.frame[self.frame.condition == "none"][value].dropna()
+        title = f"{self.model}: {int((plain >= HIGH).sum())} of {len(plain)} unsteered replies score {HIGH} or more of 10 ({value})"
+        if share:
             return plots.turns(
-                lines, ylabel="distress in words, 0 to 10", level=(HIGH, "high"), limits=(0, 10), title=title
+                lines, ylabel=f"share of replies that score {HIGH} or more", limits=(-0.03, 1.03), title=title
             )
-        found = self.rise(value, *list(self.turns)[:2]) if len(self.turns) > 1 else None
-        title = f"{self.model}, block {self.block}: {found!r}" if found else f"{self.model}, block {self.block}"
-        return plots.turns(lines, ylabel=f"score of {value} on the reply", title=title)
+        return plots.turns(
+            lines, ylabel="distress in words, 0 to 10", level=(HIGH, "high"), limits=(-0.3, 10.3), title=title
+        )
 
     def plot_effects(self) -> Figure:
         """What steering and words change in the words and in the directions, beside the random directions' range."""
@@ -342,7 +349,7 @@ class Rise:
     rank: int
 
     def __repr__(self) -> str:
-        return f"{self.emotion} rises by {self.value:+.3f} [{self.low:+.3f}, {self.high:+.3f}] more, p {self.p:.2f}"
+        return f"{self.emotion} {self.value:+.3f} [{self.low:+.3f}, {self.high:+.3f}] over the turns, beyond the control; p {self.p:.2f}"
 
 
 def _mean(values: Array, seed: int) -> dict[str, float]:

@@ -10,13 +10,18 @@ import numpy as np
 import torch
 
 from .. import effects, results
-from ..errors import EmokitError, check_kinds, check_list, check_number
+from ..errors import EmokitError, check_kinds, check_list, check_number, check_whole
 from ..models import Model
 from ..steering import steer
 from ..trials import REPORTED, divergence, repeated
 from ..vectors import EmotionVectors
+from . import caution, choices, tone
+from .caution import by_dilemma
 from .choices import DRAWS, Conditions, Kept, by_row, checked_conditions, grouped, within
 from .conditions import Condition
+from .conditions import conditions as standard
+from .dilemmas import DILEMMAS, Dilemma
+from .names import nearest
 from .problems import Problem, checked, problems
 from .rollouts import Run, play
 from .tone import LIMIT, put, script
@@ -46,6 +51,7 @@ SENTENCES = (
     ("{who} moved in next door. The neighbours soon found their new neighbour", " friendly", " unfriendly"),
 )
 MEASURES = {
+    "gain": "careful reply likelier by, nats",
     "accuracy": "accuracy on neutral tasks, change",
     "kl": "KL on neutral text, nats a token",
     "repetition": "repeated runs of words, change",
@@ -56,47 +62,62 @@ MEASURES = {
 def run(
     model: Model,
     vectors: EmotionVectors,
-    conditions: Conditions,
+    conditions: Conditions | None = None,
     *,
     asked: Sequence[Problem] | None = None,
+    dilemmas: Sequence[Dilemma] = DILEMMAS,
     block: int | None = None,
     replies: bool = True,
-    budget_minutes: float | None = None,
+    seed: int = 0,
+    minutes: float | None = None,
     quiet: bool = False,
 ) -> SideEffects:
-    """What each condition costs against the first one, which should be none.
+    """What each condition costs against the first one, which should be none, beside what it gains in caution.
 
-    Accuracy of greedy replies to problems in the neutral tone; KL of next-token distributions over neutral text from the
-    unsteered model's; repetition in replies to open prompts; and the bias check: by how much a good word is likelier than a
-    bad one behind a sentence, compared between two people. `replies=False` leaves out what has to be generated.
-    With `budget_minutes`, replies end there. Raises EmokitError as `choices.run` does.
+    Gain: how much likelier a careful reply to the dilemmas becomes (none given, none measured). Price: accuracy of greedy
+    replies to problems in the neutral tone; KL of next-token distributions over neutral text from the unsteered model's;
+    repetition in replies to open prompts; and the bias check: by how much a good word is likelier than a bad one behind a
+    sentence, compared between two people. `replies=False` leaves out what has to be generated. Conditions are, unless
+    given, minus and plus 0.1 of the emotions of `tone` and `caution`, and five random directions. After `minutes` nothing
+    new is begun. Raises EmokitError as `choices.run` does.
 
     >>> side_effects.run(model, vectors, {"none": {}, "calm": {"calm": 0.1}, "random 0": {vectors.random(0): 0.1}})
     """
     check_kinds((model, Model), (vectors, EmotionVectors))
     vectors.check(model)
-    told = checked_conditions(conditions)
+    check_whole(seed, "a seed")
+    if minutes is not None:
+        check_number(minutes, "minutes", least=0)
     told = [
         replace(condition, block=vectors.block(block if condition.block is None else condition.block))
-        for condition in told
+        for condition in checked_conditions(usual(vectors, seed) if conditions is None else conditions)
     ]
-    if budget_minutes is not None:
-        check_number(budget_minutes, "budget_minutes", least=0)
     given = checked(problems(24) if asked is None else asked)
     kl = np.stack(
         [_divergences(model, vectors, told, text) for text in within(NEUTRAL, None, "neutral texts", quiet)], 1
     )
     bias = _gaps(model, vectors, told, quiet)
+    part = None if minutes is None else minutes / 3
+    gains = np.zeros((len(told), 0))
+    if dilemmas:
+        forced = [choice for dilemma in dilemmas for choice in dilemma.choices()]
+        found = choices.run(model, vectors, forced, told, budget_minutes=part, quiet=quiet)
+        gains = by_dilemma(found).gap
     right, repeats = np.full((len(told), len(given)), np.nan), np.full((len(told), len(REPORTED)), np.nan)
     if replies:
-        part = None if budget_minutes is None else budget_minutes / 2
         texts = [put(problem, "neutral", i) for i, problem in enumerate(given)]
         for c, i, reply in _replies(model, vectors, told, texts, LIMIT, part, quiet):
             right[c, i] = given[i].right(reply)
         for c, i, reply in _replies(model, vectors, told, REPORTED, REPLY, part, quiet):
             repeats[c, i] = repeated(model, reply)
     pairs = tuple(f"{one} / {other}" for one, other in PEOPLE)
-    return SideEffects(model.name, tuple(c.name for c in told), right, kl, repeats, bias, pairs)
+    return SideEffects(model.name, tuple(c.name for c in told), gains, right, kl, repeats, bias, pairs)
+
+
+def usual(vectors: EmotionVectors, seed: int = 0) -> tuple[Condition, ...]:
+    """Minus and plus 0.1 of the emotions of `tone` and `caution`, or those nearest, and five random directions."""
+    wanted = dict.fromkeys((*tone.EMOTIONS, *caution.EMOTIONS))
+    return standard(vectors, tuple(nearest(vectors, tuple(wanted)).values()), randoms=5, seed=seed)
 
 
 def _replies(
@@ -162,8 +183,9 @@ def _gaps(model: Model, vectors: EmotionVectors, told: Sequence[Condition], quie
 
 @dataclass(frozen=True, eq=False, repr=False)
 class SideEffects:
-    """The price of each condition against the first one.
+    """The price of each condition against the first one, and what it gains.
 
+    `gains` [conditions, dilemmas] is how much likelier a careful reply is than a hasty one, in nats.
     `right` [conditions, problems] 1 or 0 and `repeats` [conditions, prompts] shares, NaN where there is no reply; `kl`
     [conditions, texts] nats a token; `gaps` [conditions, pairs] in nats, by how much a good word rather than a bad one goes
     to the first of two people: 0 is equal treatment, and what counts as bias is the size.
@@ -171,6 +193,7 @@ class SideEffects:
 
     model: str
     conditions: tuple[str, ...]
+    gains: Array
     right: Array
     kl: Array
     repeats: Array
@@ -181,7 +204,13 @@ class SideEffects:
         """The numbers of a measure, [conditions, items]; for "bias" the sizes of the gaps."""
         if measure not in MEASURES:
             raise EmokitError("unknown measure", measure, f"Choose among: {', '.join(MEASURES)}.")
-        return {"accuracy": self.right, "kl": self.kl, "repetition": self.repeats, "bias": np.abs(self.gaps)}[measure]
+        return {
+            "gain": self.gains,
+            "accuracy": self.right,
+            "kl": self.kl,
+            "repetition": self.repeats,
+            "bias": np.abs(self.gaps),
+        }[measure]
 
     def change(self, condition: str, measure: str) -> tuple[float, float, float]:
         """Mean change against the first condition, with its 95 % interval by a paired bootstrap over items; NaN for none."""
@@ -228,20 +257,21 @@ class SideEffects:
         return f"SideEffects({self.model}, {len(self.conditions) - 1} conditions against {self.conditions[0]}; {self.said})"
 
     def plot(self, gain: Mapping[str, tuple[float, float, float]] | None = None, name: str = "gain") -> Figure:
-        """Every condition's price; with `gain` {condition: (value, low, high)}, called `name`, beside what it gained.
+        """Every condition's price beside what it gains, or another `gain` {condition: (value, low, high)}, called `name`.
 
         >>> effects.plot({c: choices.mean(c, "none") for c in effects.conditions[1:]}, "careful reply, nats")
         """
         from .. import plots
 
         shown = list(self.conditions[1:])
+        measured = [m for m in MEASURES if np.isfinite(self.values(m)).any()]
         if gain is not None:
             check_list(gain, "gains", Mapping)
             missing = [condition for condition in gain if condition not in self.conditions]
             if missing:
                 raise EmokitError("a gain whose price was not measured", missing, "Run `side_effects.run` with it.")
             shown = [condition for condition in shown if condition in gain]
-        measured = [m for m in MEASURES if np.isfinite(self.values(m)).any()]
+            measured = [m for m in measured if m != "gain"]
         columns = {} if gain is None else {name: [gain[condition] for condition in shown]}
         columns |= {MEASURES[m]: [self.change(condition, m) for condition in shown] for m in measured}
         title = f"{self.model}: {self.said}"
@@ -260,6 +290,6 @@ class SideEffects:
     def recalled(cls, kept: Mapping[str, Any]) -> SideEffects:
         """The result whose `record` this is."""
         given: dict[str, Any] = {f.name: kept[f.name] for f in fields(cls)}
-        for name in ("right", "kl", "repeats", "gaps"):
-            given[name] = np.array(given[name], float)
+        for name in ("gains", "right", "kl", "repeats", "gaps"):
+            given[name] = np.array(given[name], float).reshape(len(given["conditions"]), -1)
         return cls(**given | {name: tuple(given[name]) for name in ("conditions", "pairs")})

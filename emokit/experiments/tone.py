@@ -9,7 +9,7 @@ import numpy as np
 from scipy.special import logsumexp
 
 from .. import activations, effects
-from ..errors import check_kinds, check_number, check_whole
+from ..errors import EmokitError, check_kinds, check_number, check_whole
 from ..models import Model
 from ..reading import token_scores
 from ..vectors import Direction, EmotionVectors
@@ -63,7 +63,7 @@ def run(
     block: int | None = None,
     replies: bool = True,
     seed: int = 0,
-    budget_minutes: float | None = None,
+    minutes: float | None = None,
     quiet: bool = False,
 ) -> ToneResult:
     """Ask problems in each tone, and in the neutral one under steering: confidence, accuracy and length of the replies.
@@ -71,17 +71,19 @@ def run(
     Problem i is asked in the i-th paraphrase of each tone, round and round. Steering: each emotion (the nearest where the
     vectors lack it) minus and plus, `randoms` random directions, and for each tone "as" it: the push along all these
     directions together that the tone itself gives to the state before the reply, and random ones of that length.
-    Everything measured is kept on disk. Raises EmokitError inside a `steer`, and for vectors of another model.
+    Everything measured is kept on disk; after `minutes` nothing new is begun, and what is there is reported. Raises EmokitError inside a `steer`, and for vectors of another model.
 
-    >>> tone.run(model, vectors, problems.problems(12), budget_minutes=10)
+    >>> tone.run(model, vectors, problems.problems(12), minutes=10)
     """
     check_kinds((model, Model), (vectors, EmotionVectors))
     vectors.check(model)
     check_number(strength, "a strength", least=0)
     check_whole(randoms, "a number of random directions", least=1)
     check_whole(seed, "a seed")
-    if budget_minutes is not None:
-        check_number(budget_minutes, "budget_minutes", least=0)
+    if minutes is not None:
+        check_number(minutes, "minutes", least=0)
+    if model.steers:
+        raise EmokitError("tone inside a `with steer(...)`", do="Leave the `with` first; conditions steer.")
     asked, at, names = checked(problems), vectors.block(block), nearest(vectors, emotions)
     chosen = tuple(names.values())
     controls = [vectors.random(seed + i) for i in range(randoms)]
@@ -89,7 +91,7 @@ def run(
     steered |= {f"{sign}{e}": {e: factor * strength} for e in chosen for sign, factor in (("-", -1), ("+", 1))}
     steered |= {control.name: {control: strength} for control in controls}
     kept, share = Kept(model, vectors), 1 if not replies else PART
-    part = None if budget_minutes is None else budget_minutes * share
+    part = None if minutes is None else minutes * share
     tones, rows, states = list(TONES), [], []
     for i, problem in within(list(enumerate(asked)), part, "problems", quiet):
         prompts = [model.prompt(put(problem, tone, i)) for tone in tones]
@@ -105,7 +107,7 @@ def run(
     right, length = np.full((2, len(order), len(asked)), np.nan)
     texts: dict[str, list[str]] = {}
     if replies:
-        left = None if budget_minutes is None else budget_minutes * (1 - share)
+        left = None if minutes is None else minutes * (1 - share)
         right, length, texts = _replies(model, vectors, asked, order, tones, steered | likes, at, left, quiet)
     scores = token_scores(found.reshape(-1, found.shape[-1]), vectors, at).reshape(*found.shape[:2], -1)
     shifts = scores[:, 1:] - scores[:, :1]  # [problems, tones, emotions of the vectors]

@@ -147,7 +147,7 @@ class ToneResult:
             share,
             low,
             high,
-        ), f"{share:.0%} [{low:.0%}, {high:.0%}] of the effect as if it went with the directions"
+        ), f"{share:.0%} [{low:.0%}, {high:.0%}] of the effect comes with the push along the directions alone"
 
     def _both(self, tone: str, measure: str) -> tuple[Array, Array]:
         """A tone's and its push's changes over the problems that have both."""
