@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 
-from . import fetch, generation
+from . import fetch, generation, ranks
 from .errors import EmokitError, check_list, check_text
 from .progress import progress
 from .structure import check_cache, check_kind, find_blocks, find_norm, fingerprint, glance
@@ -49,7 +49,7 @@ def load_model(
     if name is not None and not isinstance(name, (str, os.PathLike)):
         raise EmokitError("not the name of a model", name, "Name a hub id, a save_pretrained folder or a .gguf file.")
     chosen = str(name or os.environ.get("EMOKIT_MODEL") or fetch.NAME)
-    device = device or ("cuda" if torch.cuda.is_available() else "cpu")
+    device = device or ranks.device()
     path = Path(chosen).expanduser()
     if chosen == fetch.NAME:
         source = str(fetch.default_model())

@@ -213,7 +213,7 @@ class Extraction:
 
     def cached(self) -> int:
         """How many texts the cache holds; each must be read as what the model gives."""
-        shelf, found = activations._Shelf(self.model), 0
+        shelf, found = activations.Shelf(self.model), 0
         for text in self.texts:
             ids = self.model.encode(text)
             array = shelf.get(ids, "story")
