@@ -639,4 +639,7 @@ class Server:
 
 
 if __name__ == "__main__":
+    import rank_faults  # noqa: F401 (its scenarios join those of the module `faults`)
+    from faults import serve
+
     serve()
