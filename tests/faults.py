@@ -195,9 +195,9 @@ class Extraction:
         """Extract and compare."""
         computed = []
 
-        def pool(model, rows, pooling):
+        def pool(model, rows, *others):
             computed.extend(rows)
-            return _POOL(model, rows, pooling)
+            return _POOL(model, rows, *others)
 
         with (
             patched(activations, "_pool", pool),
@@ -219,7 +219,9 @@ class Extraction:
             array = shelf.get(ids, "story")
             if array is not None:
                 found += 1
-                np.testing.assert_allclose(array, _POOL(self.model, [ids], ["story"])[0], atol=1e-4)
+                np.testing.assert_allclose(
+                    array, _POOL(self.model, [ids], ["story"], self.model.n_blocks)[0], atol=1e-4
+                )
         files = [p for p in shelf.folder.iterdir() if p.suffix != ".partial"] if shelf.folder.is_dir() else []
         assert len(files) == found  # every file of a final name is whole
         return found

@@ -52,12 +52,12 @@ class Shared(Extraction):
     def __call__(self, rank: int) -> None:
         batches = itertools.count()
 
-        def pool(model, rows, pooling):
+        def pool(model, rows, *others):
             if rank == 1 and next(batches) == self.dies_after:
                 os.kill(os.getpid(), signal.SIGKILL)
             with (self.place / str(rank)).open("a") as file:
                 file.write("x" * len(rows))
-            return _POOL(model, rows, pooling)
+            return _POOL(model, rows, *others)
 
         with patched(activations, "_pool", pool), patched(activations, "TOKEN_BUDGET", {"cpu": 120}):
             with ranks.together():
