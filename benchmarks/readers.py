@@ -107,9 +107,7 @@ def transformer_lens(model: Model, texts: Sequence[str], last: int) -> Array:
     def made() -> Any:
         from transformer_lens.model_bridge import TransformerBridge
 
-        return TransformerBridge.boot_transformers(
-            str(model.name), hf_model=deepcopy(model.hf), tokenizer=model.tokenizer
-        )
+        return TransformerBridge.boot_transformers(str(model.name), hf_model=deepcopy(model.hf), tokenizer=model.tokenizer)
 
     bridge = _once(model, "transformer_lens", made)
     found = []
