@@ -139,19 +139,23 @@ def tell(data: bytes) -> bytes:
 
 
 def spread(log: Any, keys: Sequence[Any], work: Callable[[list[Any], Any], None]) -> None:
-    """Have the row of every key in rank 0's `files.Log`, with the rows that are not yet there made by all ranks.
+    """Have the row of every key in `log` (a `files.Log`), in all ranks, with those not yet there made by all of them.
 
     `work(keys, log)` adds the rows of some keys to a log: rank 0's is `log`, that of another a file beside it, so that
-    a rank that dies loses nothing and the same call again goes on. With one process it is a loop over what is missing.
-    The keys are the same in all ranks, strings or numbers.
+    a rank that dies loses nothing and the same call again goes on. With one process it is `work(missing, log)`.
+    The keys are the same in all ranks, strings or numbers; a row that `work` leaves out stays missing.
     """
     mine = log
     if rank() and log.path is not None:
         mine = type(log)(log.path.with_name(f"{log.path.stem}.rank{rank()}{log.path.suffix}"), log.key)
     _hand_over(log, mine, keys)  # what an earlier run left in the ranks' files
     missing = json.loads(tell(json.dumps([key for key in keys if key not in log.rows]).encode()))
-    work(share(missing), mine)
+    if own := share(missing):
+        work(own, mine)
     _hand_over(log, mine, keys)
+    if world() > 1:
+        found = json.loads(tell(json.dumps([log.rows[key] for key in keys if key in log.rows]).encode()))
+        log.rows.update((row[log.key], row) for row in found)
 
 
 def _hand_over(log: Any, mine: Any, keys: Sequence[Any]) -> None:

@@ -174,8 +174,7 @@ class Rows:
 
         with ranks.together():
             ranks.spread(log, KEYS, work)
-        if rank == 0:
-            assert [log.rows[key] for key in KEYS] == [row(key) for key in KEYS]
+        assert [log.rows[key] for key in KEYS] == [row(key) for key in KEYS]  # in both
 
     path_of_other: Path
 
