@@ -75,10 +75,16 @@ class Steer:
         if positions not in ("all", "prompt", "reply"):
             raise EmokitError("unknown positions", positions, 'Use "all", "prompt" or "reply".')
         self.model, self.positions, self.fired = model, positions, 0
+        self.paused = False  # while `padding` tries what the model itself does
         self.thread = threading.get_ident()
         added = deltas(vectors, strengths, blocks)
         self.blocks = list(added)
         self.deltas = {block: torch.from_numpy(rows)[:, None] for block, rows in added.items()}
+
+    @property
+    def rows(self) -> int:
+        """The rows of a batch that have strengths of their own; 1 where all have the same."""
+        return len(next(iter(self.deltas.values())))
 
     def hook(self, block: int) -> Any:
         """The forward hook of a block: returns a new tensor with the delta added, float32 [rows or 1, 1, width]."""
@@ -86,6 +92,8 @@ class Steer:
         changes = bool(delta.any())
 
         def add(_module: torch.nn.Module, _inputs: Any, output: Any) -> Any:
+            if self.paused:
+                return None
             states = hidden(output)
             if len(delta) not in (1, len(states)):
                 raise EmokitError(

@@ -112,6 +112,27 @@ def check_cache(hf: Any, name: str) -> None:
         )  # fmt: skip
 
 
+def takes_several(hf: Any) -> bool:
+    """Whether several tokens at once, after the cache of those before them in two rows, have the logits of one whole pass.
+
+    Models with a recurrent state may keep to one token at a time.
+    """
+    from transformers import DynamicCache
+
+    ids = _few_tokens(hf)
+    try:
+        with torch.inference_mode():
+            whole = hf(input_ids=ids, use_cache=False).logits[:, -1].float()
+            cache = DynamicCache(config=hf.config)
+            hf(input_ids=ids[:, :3], past_key_values=cache, use_cache=True)
+            cache.batch_repeat_interleave(2)
+            rest = ids[:, 3:].repeat(2, 1)
+            found = hf(input_ids=rest, past_key_values=cache, use_cache=True).logits[:, -1].float()
+        return bool((found - whole).norm() <= 0.1 * (whole - whole.mean()).norm())
+    except _MISFITS:
+        return False
+
+
 def _few_tokens(hf: Any) -> torch.Tensor:
     size = min(8, hf.config.get_text_config().vocab_size)
     return torch.arange(size, device=place(hf.get_input_embeddings()))[None]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from collections.abc import Sequence
@@ -132,6 +133,14 @@ class EmotionVectors:
     def fingerprint(self) -> str | None:
         """The fingerprint of the model these vectors were made from."""
         return self.provenance.get("model", {}).get("fingerprint")
+
+    @property
+    def digest(self) -> str:
+        """Twelve digits that change with the emotions and any of the numbers."""
+        digest = hashlib.sha256(repr((self.emotions, self.best_block)).encode())
+        for array in (self.directions, self.mean, self.norms):
+            digest.update(np.ascontiguousarray(array).tobytes())
+        return digest.hexdigest()[:12]
 
     def direction(self, key: str | Direction) -> Direction:
         """The direction of an emotion, or a `Direction` itself; raises EmokitError unless it belongs to these vectors."""
