@@ -133,6 +133,17 @@ class Model:
             self._fingerprint = state, fingerprint(self.hf)
         return self._fingerprint[1]
 
+    def facts(self) -> dict[str, Any]:
+        """What a file made with this model says of it: name, fingerprint, type, n_blocks, width, dtype."""
+        return {
+            "name": self.name,
+            "fingerprint": self.fingerprint,
+            "type": self.hf.config.model_type,
+            "n_blocks": self.n_blocks,
+            "width": self.width,
+            "dtype": str(self.dtype).removeprefix("torch."),
+        }
+
     # prompts and tokens
 
     def prompt(self, content: str | Sequence[Message], reply: bool = True) -> str:
@@ -179,8 +190,8 @@ class Model:
         """Every token that ends a turn: the config's, the tokenizer's and the known ones of the vocabulary."""
         listed = self.hf.generation_config.eos_token_id
         ids = set(listed if isinstance(listed, list) else [listed]) | {self.tokenizer.eos_token_id}
-        vocabulary = self.tokenizer.get_vocab()
-        ids |= {vocabulary[token] for token in TURN_ENDS if token in vocabulary}
+        known = zip(TURN_ENDS, self.tokenizer.convert_tokens_to_ids(list(TURN_ENDS)), strict=True)
+        ids |= {i for token, i in known if i is not None and self.tokenizer.convert_ids_to_tokens(i) == token}
         return {i for i in ids if i is not None}
 
     @cached_property

@@ -383,16 +383,16 @@ def by_block(
         if level:
             axis.axhline(level[0], color="#555555", linestyle=":", label=level[1])
         axis.set(xlabel="block (0-based)", ylabel=ylabel, ylim=limits, title=title)
-        axis.axvline(chosen, color="black", linewidth=1, alpha=0.6)
-        axis.annotate(
-            f"block {chosen}",
-            (chosen, 0),
-            xycoords=("data", "axes fraction"),
-            xytext=(4, 3),
-            textcoords="offset points",
-        )
+        _mark(chosen, axis)
         axis.legend(loc="center left", bbox_to_anchor=(1, 0.5))
     return figure
+
+
+def _mark(block: int, axis: Any) -> None:
+    """Mark the block that was chosen beforehand."""
+    axis.axvline(block, color="black", linewidth=1, alpha=0.6)
+    place = {"xycoords": ("data", "axes fraction"), "xytext": (4, 3), "textcoords": "offset points"}
+    axis.annotate(f"block {block}", (block, 0), **place)
 
 
 def gain_against_null(labels: Sequence[str], observed: Array, null: Array, *, ylabel: str, title: str = "") -> Figure:
@@ -604,14 +604,7 @@ def agreement_by_block(ratings: Mapping[str, Mapping[str, Any]], *, chosen: int,
                     label=f"best: PC{i + 1}",
                 )
             axis.plot(blocks, found["level"], color="#555555", linestyle=":", label="permuted ratings, 95 %")
-            axis.axvline(chosen, color="black", linewidth=1, alpha=0.6)
-            axis.annotate(
-                f"block {chosen}",
-                (chosen, 0),
-                xycoords=("data", "axes fraction"),
-                xytext=(4, 3),
-                textcoords="offset points",
-            )
+            _mark(chosen, axis)
             axis.set(xlabel="block (0-based)", ylim=(min(0, float(low.min())), 1.02), title=name)
             axis.legend(fontsize=8, loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=4)
         axes[0, 0].set_ylabel("|r| of the best component")
@@ -637,14 +630,7 @@ def prediction(
         left.set(xlabel=f"rated {name}", ylabel=f"predicted {name}, the word left out")
         right.plot(by_block, color=COLOURS[0], marker="o", markersize=4, label="left-out words")
         right.plot(level, color="#555555", linestyle=":", label="permuted ratings, 95 %")
-        right.axvline(chosen, color="black", linewidth=1, alpha=0.6)
-        right.annotate(
-            f"block {chosen}",
-            (chosen, 0),
-            xycoords=("data", "axes fraction"),
-            xytext=(4, 3),
-            textcoords="offset points",
-        )
+        _mark(chosen, right)
         right.set(
             xlabel="block (0-based)", ylabel="r of predicted and rated", ylim=(min(-0.1, float(by_block.min())), 1.02)
         )

@@ -59,14 +59,7 @@ def _provenance(model: Model, stories: StorySet, chosen: selection.Selection) ->
     from . import __version__
 
     return {
-        "model": {
-            "name": model.name,
-            "fingerprint": model.fingerprint,
-            "type": model.hf.config.model_type,
-            "n_blocks": model.n_blocks,
-            "width": model.width,
-            "dtype": str(model.dtype).removeprefix("torch."),
-        },
+        "model": model.facts(),
         "stories": {
             "fingerprint": stories.fingerprint,
             "count": len(stories),
