@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import weakref
 from collections.abc import Sequence
+from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -64,6 +65,15 @@ class Memory:
         if self.positions:
             found["position_ids"] = positions
         return {name: tensor.to(self.device) for name, tensor in found.items()}
+
+    def repeated(self, rows: int) -> Memory:
+        """A memory of `rows` rows that each hold what the one row of this holds, which stays as it is."""
+        found = deepcopy(self)
+        if found.cache.get_seq_length():
+            found.cache.batch_repeat_interleave(rows)
+        found.mask = found.mask.repeat(rows, 1)
+        found.ids, found.columns = [[list(held[0]) for _ in range(rows)] for held in (self.ids, self.columns)]
+        return found
 
     def select(self, rows: Sequence[int]) -> None:
         """Keep only some rows, in the order given."""
