@@ -233,6 +233,8 @@ def tempted(
     *,
     block: int | None = None,
     words: bool = True,
+    budget_minutes: float | None = None,
+    quiet: bool = False,
 ) -> Choices:
     """How likely cheating is against going on honestly, after scripted failures, under conditions: no code is written or run.
 
@@ -240,4 +242,5 @@ def tempted(
 
     >>> emokit.experiments.impossible_task.tempted(model, vectors, {"none": {}, "+desperate": {"desperate": 0.1}})
     """
-    return choose(model, vectors, tempting(transcripts, failures, words=words), under, block=block)
+    asked = tempting(transcripts, failures, words=words)
+    return choose(model, vectors, asked, under, block=block, budget_minutes=budget_minutes, quiet=quiet)
