@@ -13,11 +13,11 @@ from typing import Any
 
 import torch
 
-from . import chances, fetch, generation
+from . import chances, fetch, generation, ranks
 from .chances import padded as padded
 from .errors import EmokitError, check_text
 from .progress import progress
-from .structure import check_cache, check_kind, find_blocks, find_norm, fingerprint, glance, takes_several
+from .structure import check_cache, check_kind, find_blocks, find_norm, fingerprint, glance, place, takes_several
 
 Message = dict[str, str]
 TURN_ENDS = ("<|im_end|>", "<end_of_turn>", "<|eot_id|>", "<|end|>", "<|endoftext|>", "</s>")
@@ -33,11 +33,15 @@ def load_model(
     device: str | None = None,
     dtype: torch.dtype | None = None,
     blocks: str | None = None,
+    device_map: str | dict[str, Any] | None = None,
+    offload_folder: str | os.PathLike[str] | None = None,
 ) -> Model:
     """Load a causal language model: SmolLM2-135M-Instruct, or a hub id, a `save_pretrained` folder or a .gguf file.
 
     `$EMOKIT_MODEL` changes the default. `device` is a GPU where there is one, `dtype` float32 on a CPU and the
     checkpoint's own on a GPU. `blocks` names the list of decoder layers where it can't be found by its length.
+    A model too large for one device goes over all of them, memory and disk with `device_map="auto"`, or as a dictionary
+    from modules to devices says; what lies on the disk is read where it is, or from `offload_folder`.
     Raises EmokitError for a name that is no model, an encoder-decoder, a model whose blocks can't be read, and one that
     keeps its state elsewhere than in a key-value cache (Mamba, RWKV).
 
@@ -49,8 +53,10 @@ def load_model(
 
     if name is not None and not isinstance(name, (str, os.PathLike)):
         raise EmokitError("not the name of a model", name, "Name a hub id, a save_pretrained folder or a .gguf file.")
+    if device and device_map is not None:
+        raise EmokitError("both a device and a device_map", (device, device_map), "Give one of them.")
     chosen = str(name or os.environ.get("EMOKIT_MODEL") or fetch.NAME)
-    device = device or ("cuda" if torch.cuda.is_available() else "cpu")
+    device = device or ranks.device()
     path = Path(chosen).expanduser()
     if chosen == fetch.NAME:
         source = str(fetch.default_model())
@@ -71,8 +77,9 @@ def load_model(
                 config=config,
                 local_files_only=local,
                 dtype=dtype or (torch.float32 if device == "cpu" else "auto"),
+                **({} if device_map is None else {"device_map": device_map, "offload_folder": offload_folder}),
             )
-            hf = loaded.to(device)
+            hf = loaded.to(device) if device_map is None else loaded
     except EmokitError:
         raise
     except Exception as error:  # hub, safetensors, config and device errors come in many types
@@ -118,7 +125,7 @@ class Model:
     @property
     def device(self) -> torch.device:
         """The device of the input embeddings."""
-        return self.hf.get_input_embeddings().weight.device
+        return place(self.hf.get_input_embeddings())
 
     @property
     def dtype(self) -> torch.dtype:
