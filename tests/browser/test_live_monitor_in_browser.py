@@ -40,7 +40,7 @@ def test_both_themes_keep_ink_and_paper_apart(notebook):
     assert dark == ["rgb(242, 242, 242)", "rgb(28, 28, 28)"]
     assert page.evaluate(read) == ["rgb(26, 26, 26)", "rgb(255, 255, 255)"]
     page.emulate_media(reduced_motion="reduce")
-    page.get_by_role("button", name="run").click()
+    page.get_by_role("button", name="run", exact=True).click()
     page.get_by_role("meter").first.wait_for()
     assert page.evaluate("getComputedStyle(document.querySelector('.emokit-bar')).transitionDuration") in (
         "0s",

@@ -1,7 +1,7 @@
 // SteeringConsole: sliders, and replies side by side, coloured by an emotion.
 
 import {
-  board, button, checkbox, choice, download, element, field, labelled, largest, meters, slider, tokenList, unpack,
+  board, button, checkbox, choice, download, element, field, largest, meters, number, slider, tokenList, unpack,
 } from "./common.mjs";
 
 /** The mean of each emotion over the first tokens of a reply that have scores. */
@@ -50,12 +50,6 @@ function columns(emotions, colour, kind) {
     for (const { cell } of parts.splice(given.length)) cell.remove();
   };
   return { node, show };
-}
-
-/** A number box. */
-function number(label, attributes, change) {
-  const input = element("input", { type: "number", ...attributes, change: () => input.value !== "" && change(Number(input.value)) });
-  return { node: labelled(label, input), input };
 }
 
 export default board("Steering console", (ui) => {
