@@ -24,7 +24,8 @@ NOTEBOOK = "window.jupyterapp.shell.currentWidget"
 KERNEL = f"{NOTEBOOK}?.sessionContext?.session?.kernel"
 CLOSE = "import ipywidgets; ipywidgets.Widget.close_all()"
 TINY = """\
-import sys
+import os, sys
+os.environ["EMOKIT_CACHE"] = {cache!r}
 sys.path[:0] = [{root!r}, {tests!r}]
 import conftest, emokit
 from emokit.stories import Story, StorySet
@@ -36,12 +37,20 @@ model.hf.lm_head.weight.data[list(model.stop_tokens)] = 0  # a reply goes on unt
 vectors = emokit.extract(model, StorySet(tuple(stories), tuple(neutral)))
 """
 REAL = """\
-import sys
+import os, sys
+os.environ["EMOKIT_CACHE"] = {cache!r}
 sys.path[:0] = [{root!r}]
 import emokit
 model = emokit.load_model(emokit.fetch.NAME)
 vectors = emokit.EmotionVectors.load({vectors!r}, model)
 """
+
+
+def setup(real: str = "") -> str:
+    """The first cell: a tiny model, or SmolLM2 with the vectors of the file `real`; the cache is this process's."""
+    from emokit.files import cache_dir
+
+    return (REAL if real else TINY).format(root=str(TESTS.parent), tests=str(TESTS), vectors=real, cache=str(cache_dir()))
 
 
 class Lab:
@@ -186,8 +195,7 @@ def notebook(desk, request):
     """Open a notebook that sets up a model and then has the given cells; `real=` vectors' file takes SmolLM2."""
 
     def open_notebook(*cells: str, real: str = "") -> Notebook:
-        setup = (REAL if real else TINY).format(root=str(TESTS.parent), tests=str(TESTS), vectors=real)
-        return desk.open(request.node.name.translate({ord(c): "_" for c in "[]/"}), [setup, *cells])
+        return desk.open(request.node.name, [setup(real), *cells])
 
     yield open_notebook
     desk.close()

@@ -25,6 +25,13 @@ def test_a_cells_stream_and_its_own_prompt(notebook):
     page.wait_for_function(f"{COUNT} > 60")
     page.get_by_role("button", name="stop").click()
     page.wait_for_function("document.querySelector('.emokit-status').textContent === 'stopped'")
+    page.get_by_label("tokens", exact=True).fill("5000")
+    page.keyboard.press("Enter")
+    page.wait_for_function("document.querySelector('.emokit-error').textContent.includes('max_new_tokens')")
+    page.get_by_label("tokens", exact=True).fill("1")
+    page.keyboard.press("Tab")
+    page.wait_for_function("document.querySelector('.emokit-error').hidden")
+    page.wait_for_function(f"{COUNT} === 1")
     assert book.errors == []
 
 
