@@ -164,7 +164,8 @@ class Notebook:
         self.page.wait_for_function(f"{KERNEL}.status === 'idle'")
 
     def theme(self, name: str) -> None:
-        self.command("apputils:change-theme", theme=f"JupyterLab {name}")
+        """Turn JupyterLab "Light" or "Dark", and wait until its style sheet is there."""
+        self.page.evaluate("n => window.jupyterapp.commands.execute('apputils:change-theme', { theme: n })", f"JupyterLab {name}")
         self.page.wait_for_function(f"document.body.dataset.jpThemeLight === '{str(name == 'Light').lower()}'")
 
     def output(self, cell: int) -> str:

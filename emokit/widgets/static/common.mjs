@@ -148,15 +148,16 @@ export function button(text, click, attributes = {}) {
   return element("button", { type: "button", class: "emokit-button", click, ...attributes }, text);
 }
 
+const POINT = "Point at a token, or move with the arrow keys, for its numbers.";
+
 /** Tokens as coloured text, one stop for the Tab key; arrows, the mouse and touch choose one, whose numbers are told.
  *
  * `show({tokens, row, emotions, emotion, readout})`: `row(i)` gives the scores of token i, or null if it has none yet;
  * `emotion` is the place of the one that colours, or -1 for the `each` highest at each token.
  */
-export function tokenList(label, { chosen = () => {}, each = 3 } = {}) {
+export function tokenList(label, { chosen = () => {}, each = 3, idle = POINT } = {}) {
   const list = element("div", { class: "emokit-tokens", role: "listbox", tabindex: "0", "aria-label": label });
   const numbers = element("p", { class: "emokit-numbers", "aria-live": "polite" });
-  const idle = "Point at a token, or move with the arrow keys, for its numbers.";
   const spans = [];
   let data = { tokens: [], row: () => null, emotions: [], emotion: -1, readout: -1 };
   let at = -1;
