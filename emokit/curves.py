@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from . import effects
-from .errors import EmokitError, emotion_index
+from .errors import EmokitError, check_block, emotion_index
 from .panels import Panel
 
 if TYPE_CHECKING:
@@ -57,10 +57,7 @@ class DoseCurves:
         return self.scores(panel, kind)[:, at, emotion_index(emotion, self.emotions)]
 
     def _known(self, block: int) -> int:
-        count = next(iter(self.curves.values())).shape[1]
-        if block not in range(count):
-            raise EmokitError("unknown block", block, f"Blocks are 0 to {count - 1}.")
-        return block
+        return check_block(block, next(iter(self.curves.values())).shape[1])
 
     def _change(self, panel: Panel, kind: str, emotion: str, block: int | None = None) -> float:
         curve = self.curve(panel, kind, emotion, block)

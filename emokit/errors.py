@@ -77,6 +77,13 @@ def check_whole(value: Any, what: str, least: int = 0) -> None:
         raise EmokitError(f"{what} must be a whole number, {least} or more", value, "Use for example 1.")
 
 
+def check_block(block: Any, count: int) -> int:
+    """A block's number; raises EmokitError unless it is one of `count` blocks, 0-based."""
+    if isinstance(block, bool) or not isinstance(block, Integral) or block not in range(count):
+        raise EmokitError("unknown block", block, f"Blocks are 0 to {count - 1}.")
+    return int(block)
+
+
 def emotion_index(emotion: Any, known: Sequence[str]) -> int:
     """The place of an emotion in a list; raises EmokitError that names those spelt much the same, or else all."""
     if emotion in known:

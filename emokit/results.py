@@ -40,14 +40,7 @@ def record(
             "python": platform.python_version(),
             **{package: version(package) for package in PACKAGES},
         },
-        "model": {
-            "name": model.name,
-            "fingerprint": model.fingerprint,
-            "type": model.hf.config.model_type,
-            "n_blocks": model.n_blocks,
-            "width": model.width,
-            "dtype": str(model.dtype).removeprefix("torch."),
-        },
+        "model": model.facts(),
         "stories": {
             "fingerprint": stories.fingerprint,
             "count": len(stories),

@@ -234,3 +234,30 @@ def test_states_that_are_not_finite_are_refused_with_their_block(model):
         model.blocks[2].mlp.down_proj.weight[0, 0] = float("nan")
     with pytest.raises(EmokitError, match="from block 2 on"):
         activations.story_means(model, TEXTS)
+
+
+def test_a_pass_up_to_a_block_gives_the_first_rows_and_has_a_cache_of_its_own(model, monkeypatch, tmp_path):
+    monkeypatch.setenv("EMOKIT_CACHE", str(tmp_path))
+    part = activations.story_means(model, TEXTS, last=1)
+    whole = activations.story_means(model, TEXTS)
+    assert part.shape == (len(TEXTS), 2, model.width)
+    assert np.allclose(part, whole[:, :2], atol=1e-6)
+    assert np.array_equal(activations.story_means(model, TEXTS, last=1), part)
+    assert np.array_equal(activations.story_means(model, TEXTS), whole)
+
+
+@pytest.mark.parametrize("last", [-1, 99, 1.5, True, "3"])
+def test_a_last_block_that_is_not_there_is_refused(model, last):
+    with pytest.raises(EmokitError, match="unknown block"):
+        activations.story_means(model, TEXTS, last=last)
+
+
+def test_blocks_behind_the_last_one_do_not_run(model):
+    ran = []
+    handles = [b.register_forward_hook(lambda *_, i=i: ran.append(i)) for i, b in enumerate(model.blocks)]
+    try:
+        activations.story_means(model, TEXTS[:1], cache=False, last=1)
+    finally:
+        for handle in handles:
+            handle.remove()
+    assert max(ran, default=0) <= 1

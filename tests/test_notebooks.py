@@ -58,6 +58,21 @@ class TestNotebook:
         assert "## What you showed" in whole
         assert "## What this does not show" in whole
 
+    def test_it_is_in_the_teaching_form(self, path):
+        cells = load(path)["cells"]
+        prose = "\n".join(text(c) for c in cells if c["cell_type"] == "markdown")
+        asked = len(re.findall(r"^> \*\*Predict\*\* ", prose, re.M))
+        assert asked >= 1
+        assert asked == prose.count("<details><summary>What came out</summary>\n\n")
+        assert prose.count("<details>") == prose.count("</details>")
+        assert len(re.sub(r"<details>.*?</details>", "", prose, flags=re.S).split()) <= 1500
+        assert len(code(load(path))) <= 40
+        checks = [c for c in code(load(path)) if re.search(r"^check\(", text(c), re.M)]
+        assert len(checks) >= 2
+        for cell in checks:  # what is committed is what a student finds: nothing done yet
+            (shown,) = cell["outputs"]
+            assert re.fullmatch(r"⏳ Exercise \d+\.\d+: not done yet\n", "".join(shown["text"]))
+
     def test_cells_are_short(self, path):
         assert max(len(text(c).splitlines()) for c in code(load(path))) <= 18
 

@@ -3,7 +3,7 @@
 #
 # By the end you will have shown whether the `afraid` direction of SmolLM2-135M follows the *numbers* in "I just took {X} mg of tylenol", with a ladder in words as positive control, a harmless twin as negative control, and directions and labels that mean nothing as the null.
 #
-# ⏱ 20 min · CPU is enough · needs 02
+# ⏱ 50 min with the exercises · CPU is enough · needs 02
 #
 # **You will** run the paper's six panels · predict before you look · tell an effect from six lucky points · read a verdict by a rule fixed in advance.
 #
@@ -11,7 +11,13 @@
 # > doctor or a poison centre at once, even if you feel well.
 
 # %% tags=["nbval-ignore-output"]
+import itertools
+
+import numpy as np
+
 import emokit
+from emokit import dose, effects, plots
+from emokit.exercises import check, compare
 
 model = emokit.load_model()
 stories = emokit.load_stories()
@@ -25,8 +31,6 @@ vectors
 # reply is chosen yet.
 
 # %%
-from emokit import dose
-
 tylenol = dose.PANELS[0]
 message = {"role": "user", "content": tylenol.sentences()[-1]}
 reading = emokit.read(model, vectors, [message])
@@ -35,7 +39,9 @@ print("readout:", repr(reading.tokens[reading.readout]))
 
 # %% [markdown]
 # In the paper (Claude Sonnet 4.5), the score of `afraid` there rises with every dose from 500 to 16000 mg, and `calm` falls. A far
-# smaller model reads the same six sentences. **Write down your guess** before you run the next cell: does `afraid` rise? Does `calm` fall?
+# smaller model reads the same six sentences.
+#
+# > **Predict** does `afraid` rise with the dose here? Does `calm` fall? And when the doses are told in *words*? Write it down, then run on.
 
 # %%
 result = dose.run(model, vectors, stories=stories)
@@ -46,7 +52,69 @@ table[table["kind"] == "panel"][
 
 # %% [markdown]
 # `first` and `last` are the scores at the smallest and the largest dose, `rho` is Spearman's rank correlation with the dose, and `p doses` the
-# share of all 720 orders of the six doses with a `rho` as large. Even a perfect 1.0 says only "1 in 360", and says nothing of the size.
+# share of all 720 orders of the six doses with a `rho` as large, up or down. Even a perfect 1.0 says only "1 in 360", and says nothing of the size.
+
+# %% [markdown]
+# ### Exercise 5.1 · What six points can say  (⏱ 8 min)
+#
+# Work out `p doses`: the share of all orders of these scores whose correlation with the dose, in ranks, is as far from 0 as that of the true order. (No two scores are equal.)
+#
+# <details><summary>Hint</summary>
+#
+# Ranks: `np.argsort(np.argsort(scores))`. Over all orders the ranks have one mean and one spread, so `steps @ ranks`, with centred `steps` (-2.5 ... 2.5), ranks the orders as rho does. `itertools.permutations(ranks)` begins with the true order.
+#
+# </details>
+#
+# <details><summary>Solution</summary>
+#
+# ```python
+# def order_p(scores: np.ndarray) -> float:
+#     ranks = np.argsort(np.argsort(scores))
+#     steps = np.arange(len(scores)) - (len(scores) - 1) / 2
+#     fits = np.abs([steps @ order for order in itertools.permutations(ranks)])
+#     return float((fits >= fits[0] - 1e-9).mean())
+# ```
+#
+# The least that six doses can give is 2 of 720, 0.003.
+#
+# </details>
+
+# %%
+def order_p(scores: np.ndarray) -> float:
+    """Share of all orders of the scores [doses] whose rank correlation with the dose is as far from 0 as theirs."""
+    raise NotImplementedError("Exercise 5.1")
+
+# %%
+def check_order():
+    scores = np.array([0.01, 0.04, 0.02, 0.03, 0.09, 0.05])
+    steps = np.arange(6) - 2.5
+    ranks = np.argsort(np.argsort(scores))
+    fits = np.array([steps @ order for order in itertools.permutations(ranks)])
+    values = np.array([steps @ order for order in itertools.permutations(scores)])
+    mistakes = {
+        "orders that fall count as well: take the absolute value": (fits >= fits[0] - 1e-9).mean(),
+        "the true order counts, and those as good as it: >=, not >": (np.abs(fits) > fits[0] + 1e-9).mean(),
+        "that is the correlation of the scores, not of their ranks": (np.abs(values) >= values[0] - 1e-9).mean(),
+        "that is rho, not p": effects.spearman(scores)[0],
+    }
+    return compare(order_p(scores.copy()), effects.spearman(scores)[1], mistakes)
+
+
+check("5.1", check_order)
+
+# %% [markdown]
+# Can this `p` be trusted? It supposes that without an effect every order is equally likely. Try it where nothing should happen: 24 emotions on six harmless sentences ("I just walked {X} steps ...").
+
+# %%
+small = [
+    effects.spearman(result.curve(panel, "twin", emotion))[1] <= 0.05
+    for panel in dose.PANELS
+    for emotion in vectors.emotions
+]
+print("more than twice the 5 % that p promises:", bool(np.mean(small) > 0.1))
+
+# %% [markdown]
+# 31 of the 144, where 7 are promised: neighbouring numbers give neighbouring scores, so that a drift that means nothing is "in order", too. A rho near 1 over six doses proves little; we need nulls that drift as well.
 #
 # ## Is it an effect? Two controls
 #
@@ -66,6 +134,13 @@ table[["kind", "emotion", "change", "low", "high", "beyond twin"]]
 # > its changes are no larger than those of the harmless twin. All three have the same scale. The grey band is what 90 % of **random directions** among
 # > the emotions do: any direction moves a little when the sentence changes.
 #
+# <details><summary>What came out</summary>
+#
+# With the numbers both signs are as in the paper, but the changes are 0.001: within the band, and `afraid` rises as much on the harmless steps. In words `afraid` rises ten times as far. If you guessed that numbers work too: a number has
+# to be *understood* as a dose first, and that is more than telling "lethal" from "safe".
+#
+# </details>
+#
 # `low` and `high` are a 95 % interval: the directions made again from 1,000 draws of the stories' topics. `beyond twin` is the change minus the twin's.
 #
 # Is it the wording? Five **paraphrases**, the same doses. (`wording` 0 is the paper's sentence, `effect` is explained below.)
@@ -78,8 +153,8 @@ wordings.pivot(
 ).round(3)
 
 # %% [markdown]
-# > **You should see** `afraid` rise in every wording, by a few thousandths: small, but all six agree. More than on the twin? In the table above, the row `paraphrases` is their mean;
-# > the next cell has the interval of what it is beyond the twin, over topics and wordings. If it holds 0, we can't tell fear of a dose from any response to growing numbers.
+# > **You should see** `afraid` rise in every wording, by a few thousandths. More than on the twin? The row `paraphrases` below is their mean, with its interval
+# > over topics and wordings. If what is beyond the twin holds 0, we can't tell fear of a dose from any response to growing numbers.
 
 # %%
 table[table["kind"].isin(["panel", "paraphrases"])][
@@ -89,8 +164,8 @@ table[table["kind"].isin(["panel", "paraphrases"])][
 # %% [markdown]
 # ## Six panels, twelve signs
 #
-# One panel is weak evidence: a direction that means nothing rises from the first value to the last half of the time. The paper has **six panels** with
-# twelve expected changes. Bold curves with an arrow are the ones we have an expectation for.
+# A direction that means nothing rises from the first value to the last half of the time. The paper has **six panels** with
+# twelve expected changes: the bold curves with an arrow.
 
 # %%
 result.plot("panel")
@@ -106,8 +181,8 @@ for panel in dose.PANELS:
     print(f"{panel.title}: {panel.rungs()[0]} ... {panel.rungs()[-1]}")
 
 # %% [markdown]
-# Are these changes large? A change of 0.01 says little by itself, so we hold it against the 1,000 random directions: the **effect** is the change in units of their
-# standard deviation; in the figure, to the right is the expected way.
+# Are these changes large? We hold them against the 1,000 random directions: the **effect** is the change in units of their
+# standard deviation; to the right is the expected way.
 
 # %%
 result.plot_effects()
@@ -118,10 +193,10 @@ result.plot_effects()
 #
 # How many of the twelve come out, and how many would come out if the emotion labels meant nothing? The **null**: deal the 24 names out
 # to the 24 directions anew, 2,000 times, and count the right signs each time.
+#
+# > **Predict** how many of twelve signs come out right on average when the names are dealt at random, and how rare are nine?
 
 # %%
-from emokit import plots
-
 panels, ladders = result.signs("panel"), result.signs("ladder")
 print("numbers:", panels)
 print("words:  ", ladders)
@@ -143,6 +218,63 @@ plots.null_histogram(
 # %% [markdown]
 # > **You should see** the line for numbers within the grey distribution, where permuted labels often land, and the line for words in its right tail.
 #
+# <details><summary>What came out</summary>
+#
+# Six on average, as with a coin; but nine or more come in 9 % of the deals, where twelve coins would give 7 %, and eleven or more in words in 2 %, where coins would give 0.3 %. The signs are not twelve independent coins: who draws an unpleasant direction
+# for `afraid` gets several signs right at once.
+#
+# </details>
+
+# %% [markdown]
+# ### Exercise 5.2 · Names dealt anew  (⏱ 8 min)
+#
+# Write this test. `changes[i, d]` is score(last) - score(first) of panel `i` along direction `d`. `expected` lists (panel, emotion, way), the way +1 for up, -1 for down. `deals` [draws, emotions] says along which direction each emotion is read;
+# the first deal is the true one, each emotion along its own. Return the share of deals with at least as many right signs as the first.
+#
+# <details><summary>Hint</summary>
+#
+# `panel, emotion, way = np.array(expected).T`. The directions drawn for the expected emotions are `deals[:, emotion]`, [draws, signs]; `changes[panel, deals[:, emotion]]` has their changes.
+#
+# </details>
+#
+# <details><summary>Solution</summary>
+#
+# ```python
+# def dealt_p(changes: np.ndarray, expected: list[tuple[int, int, int]], deals: np.ndarray) -> float:
+#     panel, emotion, way = np.array(expected).T
+#     right = (np.sign(changes[panel, deals[:, emotion]]) == way).sum(1)
+#     return float((right >= right[0]).mean())
+# ```
+#
+# One deal serves all panels. Whoever deals anew for each panel tears apart signs that belong together, and gets too small a p.
+#
+# </details>
+
+# %%
+def dealt_p(changes: np.ndarray, expected: list[tuple[int, int, int]], deals: np.ndarray) -> float:
+    """Share of `deals` [draws, emotions] with as many signs of `changes` [panels, emotions] right as the first."""
+    raise NotImplementedError("Exercise 5.2")
+
+# %%
+def check_deals():
+    made = np.random.default_rng(3)
+    changes = made.normal(size=(6, 24)) + made.normal(size=24)
+    expected = [(i % 6, int(made.integers(24)), 1 if i < 8 else -1) for i in range(12)]
+    deals = np.stack([np.arange(24), *(made.permutation(24) for _ in range(400))])
+    drawn = [[(changes[i, d[e]], way) for i, e, way in expected] for d in deals]
+    right = np.array([sum(c * way > 0 for c, way in row) for row in drawn])
+    rises = np.array([sum(c > 0 for c, way in row) for row in drawn])
+    mistakes = {
+        "as many as the true deal count too: >=, not >": (right > right[0]).mean(),
+        "only rises are counted; some emotions should fall": (rises >= rises[0]).mean(),
+        "the deals are not used: each emotion is read along its own direction": 1.0,
+    }
+    return compare(dealt_p(changes.copy(), expected, deals), (right >= right[0]).mean(), mistakes)
+
+
+check("5.2", check_deals)
+
+# %% [markdown]
 # ## The verdict
 #
 # The rule was written after a pilot on two models, this one (with other stories) among them, and has been left alone since: `replicates` if the signs have p ≤ 0.05, Tylenol's `afraid` rises and its `calm` falls, and `afraid` rises
@@ -162,7 +294,9 @@ print(fooled.replicates, "of 20 runs with shuffled labels replicate")
 # %% [markdown]
 # ## Would another block have said otherwise?
 #
-# We used the paper's block, two thirds of depth. Here are all of them; a result that only one block gives would not be worth much.
+# We used the paper's block, two thirds of depth. (The best block for telling stories apart is another.) Here are all of them.
+#
+# > **Predict** at how many of the 30 blocks do the numbers beat permuted labels (p ≤ 0.05), and from which block on do the words?
 
 # %%
 blocks = result.by_block()
@@ -187,21 +321,29 @@ result.plot_blocks()
 
 # %% [markdown]
 # > **You should see** that no block says `replicates`, and that the rest are divided: words are followed from the middle of the network on, numbers hardly anywhere.
-# > (We used the paper's block, two thirds of depth. `extract`'s best block for telling stories apart is another, and was not chosen for this.)
+#
+# <details><summary>What came out</summary>
+#
+# Numbers at one block, words at sixteen. One of thirty is what chance gives at 5 %; who would have searched the blocks first and reported that one would have "found" an effect. (In the early blocks not even the words get through.)
+#
+# </details>
 #
 # ## Or another place?
 #
-# We read one token, the readout. Here is Tylenol over all tokens of the message, and over the first 20 tokens of the model's own reply:
+# We read one token, the readout. Here is Tylenol over all tokens of the message, and over 20 tokens of the reply:
 
 # %% tags=["nbval-ignore-output"]
+import dataclasses
+
 import pandas as pd
 
-places = dose.positions(model, vectors, [tylenol])
+alone = dataclasses.replace(tylenol, paraphrases=())
+places = dose.positions(model, vectors, [alone])
 rows = {place: r.to_frame().set_index(["kind", "emotion"]) for place, r in places.items()}
 pd.DataFrame({place: row["effect"] for place, row in rows.items()}).round(1)
 
 # %% [markdown]
-# The three places don't agree on the numbers, while `afraid` follows the ladder at each of them. (Another processor may write a slightly other reply.)
+# The places don't agree on the numbers; `afraid` follows the ladder at each. (Another processor may write a slightly other reply.)
 
 # %% [markdown]
 # ## A panel of your own
@@ -224,15 +366,67 @@ own.to_frame().round(3)[
 print(own.why.replace("; ", "\n"))
 
 # %% [markdown]
+# ### Exercise 5.3 · A fair panel  (⏱ 10 min)
+#
+# The spiders have no ladder, so a null result could mean that the directions don't work here. Design a panel that could answer: a sentence with `{X}`, five values or more, an expectation, a twin about as long with nothing to
+# fear or hope in it, and a ladder of four rungs or more. The check looks at the design, not at what comes out.
+#
+# <details><summary>Hint</summary>
+#
+# A rung may be a whole sentence, ending with a full stop, or what is put in the place of `{X}`. Let the first rung be harmless and the last beyond doubt. `vectors.emotions` lists the emotions.
+#
+# </details>
+#
+# <details><summary>Solution</summary>
+#
+# ```python
+# def my_panel() -> dose.Panel:
+#     return dose.Panel(
+#         "There are {X} wasps in our tent.",
+#         [1, 3, 10, 30, 100, 300],
+#         expect={"afraid": "up"},
+#         twin="There are {X} seams in our tent.",
+#         ladder=["no", "hardly any", "quite a few", "terribly many"],
+#     )
+# ```
+#
+# `dose.run(model, vectors, [my_panel()])` tells what comes out. For these wasps `afraid` *falls* with the number, with a rho of -0.94: one more reason not to trust six points.
+#
+# </details>
+
+# %%
+def my_panel() -> dose.Panel:
+    """A panel of your own, with a twin as negative and a ladder as positive control."""
+    raise NotImplementedError("Exercise 5.3")
+
+# %%
+def look_over():
+    panel = my_panel()
+    if not isinstance(panel, dose.Panel):
+        return "it should return a dose.Panel"
+    words = [len(text.split()) for text in (panel.template, panel.twin or "")]
+    faults = {
+        "take a sentence of your own": panel.template in [known.template for known in dose.PANELS],
+        "give five values or more": len(panel.values) < 5,
+        "expect= should name emotions of `vectors`": not panel.expect or not set(panel.expect) <= set(vectors.emotions),
+        "without a twin, fear can't be told from any response to larger numbers": panel.twin is None,
+        "the twin should be about as long, so that only the meaning differs": abs(words[0] - words[1]) > 3,
+        "without four rungs, no effect can't be told from directions that don't work": len(panel.rungs()) < 4,
+    }
+    return next((fault for fault, there in faults.items() if there), True)
+
+
+check("5.3", look_over)
+
+# %% [markdown]
 # ## What you showed
 #
 # * Told in *words*, the six stories of danger and luck move the scores as expected more often than permuted labels do, at most blocks from the middle on.
 # * Told in *numbers*, they do so hardly more often than permuted labels, and Tylenol moves `afraid` no more than its harmless twin does (five paraphrases move it a little
 #   more, by an amount whose interval still holds 0). At no block does the
 #   effect replicate; at some the positive control does not suffice either, and the verdict is `inconclusive`.
-# * Why may that be? To feel the difference between 1000 and 8000 mg one must know what a dose is, and a model of 135 million parameters splits
-#   "8000" into four digits and has read little pharmacology. The paper finds the effect in Claude Sonnet 4.5; at what size it begins is the
-#   question of notebook 10.
+# * Why may that be? To tell 1000 from 8000 mg one must know what a dose is, and so small a model splits
+#   "8000" into four digits and has read little pharmacology. The paper finds the effect in Claude Sonnet 4.5; see notebook 10.
 #
 # ## What this does not show
 #

@@ -3,21 +3,28 @@
 #
 # By the end you will have shown, from stored results of three models, where the effect of numbers in the dose lab appears, what the harmless twin does there, and how alike the models' emotions lie to each other.
 #
-# ⏱ 15 min · CPU is enough · needs 02, 03 and 05 · no model is loaded
+# ⏱ 30 min with the exercises · CPU is enough · needs 02, 03 and 05 · no model is loaded
 #
-# **You will** read results as they were measured · compare verdicts · look at every block · compare geometries.
+# **You will** read results as they were measured · compare verdicts · write the rule behind them · look at every block · compare geometries.
 #
 # ## First, a result
 #
 # `python -m emokit dose --model ... --json ...` was run on three models with the same stories, panels and rule of verdict. What came out:
+#
+# > **Predict** in which of them, of 135 million, 270 million and 1.5 billion parameters, does fear follow the numbers? Write it down, then run on.
 
 # %%
 import json
+import math
 from pathlib import Path
 
 import pandas as pd
 
+from emokit import plots
+from emokit.exercises import check, compare
+
 names = {"smollm2-135m": "SmolLM2 135M", "gemma-3-270m": "Gemma 3 270M", "qwen2.5-coder-1.5b": "Qwen2.5 1.5B"}
+ticks = ["\n".join(name.rsplit(" ", 1)) for name in names.values()]
 folder = Path("..") / "results"
 dose = {n: json.loads((folder / key / "dose.json").read_text()) for key, n in names.items()}
 valid = {n: json.loads((folder / key / "validate.json").read_text()) for key, n in names.items()}
@@ -25,6 +32,12 @@ pd.Series({n: d["values"]["verdict"] for n, d in dose.items()}, name="verdict").
 
 # %% [markdown]
 # > **You should see** that the verdict depends on the model. A verdict is a summary by a rule fixed beforehand; what stands behind it follows.
+#
+# <details><summary>What came out</summary>
+#
+# In the largest only. If you guessed that size decides: it may, but three points are no curve. The largest is also of another family, was trained on code, and has another tokenizer; any of these may do it.
+#
+# </details>
 #
 # ## Do the directions work in each model?
 #
@@ -41,10 +54,8 @@ directions = pd.DataFrame(rows, index=columns).T.round(2)
 directions
 
 # %%
-from emokit import plots
-
 plots.bars(
-    list(rows), {c: directions[c].tolist() for c in columns},
+    ticks, {c: directions[c].tolist() for c in columns},
     ylabel="share of unseen topics' stories", title="Directions tell emotions in all three models",
 )
 
@@ -65,8 +76,52 @@ for name, result in dose.items():
 pd.DataFrame(signs).T.round(3)
 
 # %% [markdown]
+# ### Exercise 10.1 · Twelve coins?  (⏱ 5 min)
+#
+# Qwen has 12 of 12 signs right in numbers, with p 0.009. Had each sign been tossed by a fair coin, how likely were that many or more?
+#
+# <details><summary>Hint</summary>
+#
+# `math.comb(total, k)` of the `2**total` ways have k signs right. Add them up from `right` on.
+#
+# </details>
+#
+# <details><summary>Solution</summary>
+#
+# ```python
+# def coins_p(right: int, total: int) -> float:
+#     return sum(math.comb(total, k) for k in range(right, total + 1)) / 2**total
+# ```
+#
+# 0.0002 for 12 of 12: forty times less than 0.009. Coins know nothing of each other, but `afraid` and `calm` lie opposite in the model, so that one sign brings the next along. Dealing the names keeps that. Hence, too, the same 12 of 12 in
+# words have p 0.032: how much a count says depends on how the directions lie and move.
+#
+# </details>
+
+# %%
+def coins_p(right: int, total: int) -> float:
+    """The chance that of `total` fair coins at least `right` show heads."""
+    raise NotImplementedError("Exercise 10.1")
+
+# %%
+def check_coins():
+    counts = [12, 9, 6, 0]
+    ways = [math.comb(12, k) / 2**12 for k in range(13)]
+    mistakes = {
+        "that is the chance of exactly so many; more would surprise as much": [ways[n] for n in counts],
+        "that is the chance of more; as many count too": [sum(ways[n + 1 :]) for n in counts],
+        "that is the chance of fewer or as many": [sum(ways[: n + 1]) for n in counts],
+    }
+    return compare([coins_p(n, 12) for n in counts], [sum(ways[n:]) for n in counts], mistakes, 1e-6)
+
+
+check("10.1", check_coins)
+
+# %% [markdown]
 # One effect close up: Tylenol from 500 to 16,000 mg, the change of `afraid` and `calm`, with a 95 % interval over resampled stories;
 # its ladder in words; and its twin, the same numbers of harmless steps. `effect` is in standard deviations of random directions.
+#
+# > **Predict** for the model whose verdict was `replicates`, how far do the numbers move `afraid`, compared with the words "a lethal overdose": as far, half, a tenth? And the harmless steps?
 
 # %%
 tables = {name: pd.DataFrame(result["table"]) for name, result in dose.items()}
@@ -83,14 +138,71 @@ def change(name, kind):
 
 kinds = {"numbers": "panel", "ladder in words": "ladder", "harmless twin": "twin"}
 plots.bars(
-    list(tables), {label: [change(n, kind) for n in tables] for label, kind in kinds.items()},
+    ticks, {label: [change(n, kind) for n in tables] for label, kind in kinds.items()},
     ylabel="change of the score of afraid", title="From the first value to the last, Tylenol",
 )
 
 # %% [markdown]
 # > **You should see** the ladder in words move `afraid` everywhere, and the numbers differ between models. Compare numbers and twin before you believe in fear of a dose:
-# > an effect that the twin has too is an effect of larger numbers, whatever they count.
+# > an effect that the twin has too is an effect of larger numbers, whatever they count. **This is the signature result of this notebook.**
 #
+# <details><summary>What came out</summary>
+#
+# About an eighth of the words (0.009 of 0.069), and nothing on the steps. "Replicates" is a statement about directions, not about size: the numbers do what they should, and still far less than a single word does. In the smallest model the
+# steps move `afraid` as much as the milligrams.
+#
+# </details>
+
+# %% [markdown]
+# ### Exercise 10.2 · The rule  (⏱ 8 min)
+#
+# Write the rule of the verdict. `replicates`: the signs of the numbers have p ≤ 0.05, Tylenol's `afraid` rises, its `calm` falls, and `afraid` rises more than on the twin. `does not replicate`: that fails although the ladders' signs have
+# p ≤ 0.05. Else `inconclusive`.
+#
+# <details><summary>Hint</summary>
+#
+# Two ifs and a last return. The positive control counts only where the first question failed.
+#
+# </details>
+#
+# <details><summary>Solution</summary>
+#
+# ```python
+# def judge(panel_p: float, ladder_p: float, afraid: float, calm: float, afraid_twin: float) -> str:
+#     if panel_p <= 0.05 and afraid > 0 > calm and afraid > afraid_twin:
+#         return "replicates"
+#     return "does not replicate" if ladder_p <= 0.05 else "inconclusive"
+# ```
+#
+# Why three answers? Where even "a lethal overdose" moves nothing, the directions don't work, and a null result says nothing about numbers.
+#
+# </details>
+
+# %%
+def judge(panel_p: float, ladder_p: float, afraid: float, calm: float, afraid_twin: float) -> str:
+    """The verdict from both p and Tylenol's changes of `afraid`, of `calm`, and of `afraid` on the twin."""
+    raise NotImplementedError("Exercise 10.2")
+
+# %%
+cases = [
+    ((0.01, 0.30, 0.02, -0.01, 0.00), "replicates", "the ladders count only where the numbers fail"),
+    ((0.01, 0.01, 0.02, -0.01, 0.03), "does not replicate", "afraid must rise more than on the twin"),
+    ((0.01, 0.01, 0.02, 0.01, 0.00), "does not replicate", "calm must fall"),
+    ((0.01, 0.30, -0.02, -0.01, -0.03), "inconclusive", "afraid must rise"),
+    ((0.20, 0.20, 0.02, -0.01, 0.00), "inconclusive", "without a ladder that works nothing is decided"),
+    ((0.05, 0.05, 0.02, -0.01, 0.00), "replicates", "p of 0.05 is small enough: <="),
+]
+
+
+def check_rule():
+    for values, wanted, reason in cases:
+        if judge(*values) != wanted:
+            return f"{values} gives {judge(*values)!r}, not {wanted!r}: {reason}"
+
+
+check("10.2", check_rule)
+
+# %% [markdown]
 # ## Every block
 #
 # The lab judges at two thirds of the depth, as the paper does. Would another block have said something else?
@@ -105,14 +217,23 @@ pd.DataFrame(counts).fillna(0).astype(int)
 #
 # Two models have different widths, so their directions can't be compared; but their *cosines* can. The rank correlation between two models'
 # tables of cosines (representational similarity), with a permutation p that shuffles the emotions' names:
+#
+# > **Predict** the rank correlation between the smallest model and the largest, which was trained on code: 0.3, 0.6, 0.9?
 
 # %%
 similar = json.loads((folder / "similarity.json").read_text())
-pd.DataFrame(similar["pairs"])[["one", "other", "r", "low", "high", "p"]].round(2)
+pd.DataFrame(similar["pairs"])[["one", "other", "r", "low", "high", "p"]].round({"r": 2, "low": 2, "high": 2, "p": 4})
 
 # %% [markdown]
 # > **You should see** far more agreement than shuffled names give. Part of it comes from the stories, which are the same for all three: the
 # > bag of embeddings of notebook 03 shows how much words do by themselves.
+#
+# <details><summary>What came out</summary>
+#
+# 0.93, and above 0.9 for every pair; no shuffle of 2,000 comes near (p 0.0005 is the least there can be). A low guess may have thought of 24 separate things. Much of the agreement may need no more than pleasant against unpleasant
+# (notebook 03), and the same stories.
+#
+# </details>
 #
 # ## What you showed
 #
