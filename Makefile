@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: setup lab demo test browser soak lint notebooks bench clean
+.PHONY: setup lab demo test soak lint notebooks bench clean
 
 setup: $(READY)
 
@@ -25,9 +25,6 @@ test: $(READY)
 	$(BIN)/python tools/notebooks.py --check
 	$(BIN)/python -m pytest tests
 	TQDM_DISABLE=1 $(BIN)/python -m pytest --nbval --nbval-current-env --nbval-cell-timeout=600 notebooks
-
-browser: $(READY)
-	$(BIN)/python -m pytest tests/browser
 
 soak: $(READY)
 	$(BIN)/python -m pytest tests/soak
