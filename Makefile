@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: setup lab demo test browser soak lint notebooks clean
+.PHONY: setup lab demo test browser soak lint notebooks bench clean
 
 setup: $(READY)
 
@@ -40,5 +40,15 @@ lint: $(READY)
 notebooks: $(READY)
 	$(BIN)/python tools/notebooks.py
 
+# Speed, beside the peers, in an environment of its own (about 20 minutes on two cores).
+bench: .venv-bench/.ready
+	.venv-bench/bin/python benchmarks/run.py
+
+.venv-bench/.ready: requirements.txt benchmarks/requirements.txt benchmarks/peers.txt
+	$(PYTHON) -m venv .venv-bench
+	.venv-bench/bin/python -m pip install --disable-pip-version-check -r requirements.txt -r benchmarks/requirements.txt
+	.venv-bench/bin/python -m pip install --disable-pip-version-check --no-deps -r benchmarks/peers.txt -e .
+	@touch $@
+
 clean:
-	rm -rf .venv outputs .pytest_cache .ruff_cache .mypy_cache
+	rm -rf .venv .venv-bench outputs .pytest_cache .ruff_cache .mypy_cache

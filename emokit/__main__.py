@@ -65,13 +65,18 @@ def _run(chosen: argparse.Namespace, command: list[str]) -> int:
         findings = stories.lint()
         print(*findings, stories, f"{len(findings)} findings", sep="\n")
         return bool(findings)
-    from . import dose
+    from . import dose, ranks
     from .models import load_model
+    from .sharing import fill
     from .validation import validate
     from .vectors import extract
 
     stories = load_stories(chosen.stories, "all" if chosen.all else None)
     model = load_model(chosen.model)
+    with ranks.together() as rank:  # under torchrun: all read, the first goes on
+        fill(model, [story.text for story in (*stories, *stories.neutral)])
+    if rank:
+        return 0
     if chosen.command == "validate":
         begun = time.perf_counter()
         result: Any = validate(model, stories)

@@ -47,7 +47,7 @@ def story_means(model: Model, texts: Sequence[str], cache: bool = True, last: in
 def story_stats(model: Model, texts: Sequence[str], cache: bool = True, last: int | None = None) -> tuple[Array, Array]:
     """`story_means`, and the residual norms of all tokens but the first of each text: float32 [blocks, tokens]."""
     check_list(texts, "texts")
-    encoded = [_checked(model, text, SKIP + 1) for text in texts]
+    encoded = [checked(model, text) for text in texts]
     rows = model.n_blocks if last is None else check_block(last, model.n_blocks) + 1
     pooled = _pooled(model, encoded, ["story"] * len(encoded), cache, rows)
     if not pooled:
@@ -60,7 +60,7 @@ def story_stats(model: Model, texts: Sequence[str], cache: bool = True, last: in
 def readouts(model: Model, prompts: Sequence[str], cache: bool = True) -> Array:
     """Residual stream at the last token of each prompt (a string as the model sees it): float32 [prompts, blocks, width]."""
     check_list(prompts, "prompts")
-    encoded = [_checked(model, prompt, 1) for prompt in prompts]
+    encoded = [checked(model, prompt, 1) for prompt in prompts]
     return span_means(model, encoded, [(len(ids) - 1, len(ids)) for ids in encoded], cache)
 
 
@@ -155,7 +155,7 @@ def embeddings(model: Model, texts: Sequence[str]) -> Array:
     rows = []
     with torch.inference_mode():
         for text in texts:
-            ids = _checked(model, text, SKIP + 1)
+            ids = checked(model, text)
             rows.append(
                 table(torch.tensor(ids[first_token(len(ids)) :], device=model.device)).float().mean(0).cpu().numpy()
             )
@@ -167,7 +167,8 @@ def first_token(length: int) -> int:
     return SKIP_LONG if length > LONG else SKIP
 
 
-def _checked(model: Model, text: str, least: int) -> list[int]:
+def checked(model: Model, text: str, least: int = SKIP + 1) -> list[int]:
+    """The tokens of a text; raises EmokitError unless it has `least` of them and they fit into the context."""
     ids = model.encode(text)
     if len(ids) < least:
         raise EmokitError(
@@ -190,9 +191,7 @@ def _window(length: int, pooling: str) -> tuple[int, int]:
 def _pooled(model: Model, encoded: list[list[int]], poolings: list[str], cache: bool, blocks: int) -> list[Array]:
     """One array [blocks, width + norms] per text, from the cache where it is there and from the model where not."""
     with model.lock:
-        shelf = (
-            _Shelf(model, blocks) if cache and not model.steers else None
-        )  # what is read while steering is never kept
+        shelf = Shelf(model, blocks) if cache and not model.steers else None  # nothing read while steering is kept
         results: dict[int, Array] = {}
         todo = []
         first: dict[tuple[str, tuple[int, ...]], int] = {}
@@ -285,12 +284,13 @@ def _forward(
             model.hf.base_model(input_ids=ids, attention_mask=mask, use_cache=False)
 
 
-class _Shelf:
+class Shelf:
     """Pooled residuals on disk, a file a text, each with a checksum: a damaged file is read as missing."""
 
-    def __init__(self, model: Model, blocks: int) -> None:
+    def __init__(self, model: Model, blocks: int | None = None) -> None:
         self.folder = cache_dir() / "means" / model.fingerprint
-        self.rows, self.part = blocks, "" if blocks == model.n_blocks else f"first {blocks} "
+        self.rows = blocks or model.n_blocks
+        self.part = "" if self.rows == model.n_blocks else f"first {blocks} "
         self.writable = True
 
     def _path(self, ids: list[int], pooling: str) -> Path:

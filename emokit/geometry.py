@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from . import selection
+from .components import PCA, enough, pca, pcas
 from .confounds import Confounds, confounds
 from .errors import EmokitError, check_kinds, check_whole
 from .norms import Agreement, agreement, agreements, arousal, ratings, valence
@@ -21,105 +22,12 @@ if TYPE_CHECKING:
     from .plots import Figure
 
 Array = np.ndarray
-COMPONENTS = 5  # principal components that are kept and tested; the p counts the choice among them
 PERMUTATIONS = 1000
 
 __all__ = [
     "PCA", "Agreement", "AgreementByBlock", "Confounds", "Cosines", "LeftOut", "Similarity", "SimilarityMap", "agreement", "agreements", "arousal",
-    "by_block", "confounds", "cosines", "left_out", "pca", "ratings", "similarity", "similarity_map", "valence",
+    "by_block", "confounds", "cosines", "left_out", "pca", "pcas", "ratings", "similarity", "similarity_map", "valence",
 ]  # fmt: skip
-
-
-@dataclass(frozen=True, eq=False, repr=False)
-class PCA:
-    """Principal components of the emotion directions at one block.
-
-    `coordinates` float32 [emotions, components]; `variance` [components] their shares of the whole; `axes` [components, width]
-    unit rows; `valence` (VADER's ratings by people) and `arousal` (rated for this project, not by people) tell which
-    component follows them. Where a component is found to be valence, more of it is more pleasant; likewise arousal.
-    """
-
-    emotions: tuple[str, ...]
-    block: int
-    coordinates: Array
-    variance: Array
-    axes: Array
-    valence: Agreement | None
-    arousal: Agreement | None
-
-    def __repr__(self) -> str:
-        shares = ", ".join(f"PC{i + 1} {share:.0%}" for i, share in enumerate(self.variance[:3]))
-        found = [str(agreement) for agreement in (self.valence, self.arousal) if agreement]
-        return f"PCA(block {self.block}: {'; '.join([shares, *found])})"
-
-    def to_frame(self) -> pd.DataFrame:
-        """A table with a row per emotion: its coordinates, cluster, and ratings."""
-        import pandas as pd
-
-        columns = [f"PC{i + 1}" for i in range(len(self.variance))]
-        frame = pd.DataFrame(self.coordinates, columns=columns, index=pd.Index(self.emotions, name="emotion"))
-        table = ratings()
-        frame["cluster"] = [table[e]["cluster"] if e in table else "" for e in self.emotions]
-        frame["valence"] = valence(self.emotions)
-        frame["arousal"] = arousal(self.emotions)
-        return frame
-
-    def plot(self, axes: tuple[int, int] = (0, 1)) -> Figure:
-        """The emotions on two components (0-based), coloured by how pleasant people rate the word."""
-        from . import plots
-
-        found = {a.component: a.name for a in (self.arousal, self.valence) if a and a.found}
-        names = [
-            f"PC{i + 1}{f' = {found[i]}' if i in found else ''} ({self.variance[i]:.0%} of variance)" for i in axes
-        ]
-        return plots.scatter(
-            self.coordinates[:, list(axes)], self.emotions, colour=valence(self.emotions), xlabel=names[0], ylabel=names[1],
-            colour_label="how pleasant the word is (VADER)", title=f"Block {self.block}" + (f": {self.valence.verdict}, p {self.valence.p:.4f})" if self.valence else ""),
-        )  # fmt: skip
-
-    def _repr_png_(self) -> bytes:
-        from . import plots
-
-        return plots.png(self.plot())
-
-
-def pca(vectors: EmotionVectors, block: int | None = None, *, seed: int = 0) -> PCA:
-    """Principal components of the directions at a block, and whether one of them is valence or arousal.
-
-    A component is called valence only if its correlation with VADER's ratings is beyond what the best of all components
-    reaches with permuted ratings (p <= 0.05). The paper's Claude has valence on PC1 (r 0.81) and arousal on PC2 (0.66).
-    Raises EmokitError with fewer than three emotions.
-
-    >>> emokit.geometry.pca(vectors).valence
-    """
-    check_kinds((vectors, EmotionVectors))
-    count = _enough(vectors)
-    rows = vectors.at(block)
-    centred = rows - rows.mean(0)
-    _, sizes, axes = np.linalg.svd(centred, full_matrices=False)
-    axes = axes[:count]
-    coordinates = centred @ axes.T
-    agreements = {
-        name: agreement(name, coordinates, values, seed)
-        for name, values in (("valence", valence(vectors.emotions)), ("arousal", arousal(vectors.emotions)))
-    }
-    signs = np.where(np.abs(coordinates).max(0) == coordinates.max(0), 1, -1)  # the farthest emotion lies on the right
-    for name in ("arousal", "valence"):  # where one component is both, it is turned by valence
-        found = agreements[name]
-        if found and found.found:
-            signs[found.component] = np.sign(found.r[found.component])
-    turned = {name: _turned(found, signs) for name, found in agreements.items()}
-    return PCA(
-        vectors.emotions, vectors.block(block), (coordinates * signs).astype(np.float32),
-        (sizes**2 / (sizes**2).sum())[:count], axes * signs[:, None], turned["valence"], turned["arousal"],
-    )  # fmt: skip
-
-
-def _turned(found: Agreement | None, signs: Array) -> Agreement | None:
-    if found is None:
-        return None
-    low, high = sorted(signs[found.component] * bound for bound in found.interval)
-    return replace(found, r=found.r * signs, interval=(low, high))
 
 
 # every block
@@ -196,7 +104,7 @@ def by_block(vectors: EmotionVectors, *, seed: int = 0) -> AgreementByBlock:
     """
     check_kinds((vectors, EmotionVectors))
     check_whole(seed, "a seed")
-    count = _enough(vectors)
+    count = enough(vectors)
     centred = vectors.directions - vectors.directions.mean(1, keepdims=True)
     coordinates = np.stack([rows @ selection.components(rows, count).T for rows in centred])
     pleasant = tuple(agreements("valence", coordinates, valence(vectors.emotions), seed))
@@ -204,13 +112,6 @@ def by_block(vectors: EmotionVectors, *, seed: int = 0) -> AgreementByBlock:
     if not pleasant and not stirred:
         raise EmokitError("too few rated emotions", vectors.emotions, "Extract at least five that the ratings have.")
     return AgreementByBlock(pleasant, stirred, vectors.best_block)
-
-
-def _enough(vectors: EmotionVectors) -> int:
-    """How many components are kept."""
-    if len(vectors.emotions) < 3:
-        raise EmokitError("too few emotions for components", vectors.emotions, "Extract at least three.")
-    return min(COMPONENTS, len(vectors.emotions) - 1)
 
 
 # cosines

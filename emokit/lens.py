@@ -10,6 +10,7 @@ import torch
 
 from .errors import EmokitError, check_kinds
 from .models import Model
+from .structure import place
 from .vectors import Direction, EmotionVectors
 
 if TYPE_CHECKING:
@@ -33,9 +34,9 @@ def logit_lens(model: Model, vectors: EmotionVectors, direction: str | Direction
     norm = float(vectors.norms[block])
     step = STEP * norm * chosen.rows[block]
     states = torch.from_numpy(np.stack([vectors.mean[block] + step, vectors.mean[block] - step]))
-    weight = model.hf.get_output_embeddings().weight
+    head = model.hf.get_output_embeddings()
     with model.lock, torch.inference_mode():
-        up, down = model.hf.get_output_embeddings()(model.norm(states.to(weight.device, weight.dtype))).float().cpu()
+        up, down = head(model.norm(states.to(place(head), head.weight.dtype))).float().cpu()
     return Lens(chosen.name, block, model.pieces[: len(up)], ((up - down) / (2 * STEP)).numpy())
 
 

@@ -13,10 +13,11 @@ from typing import Any
 
 import torch
 
-from . import fetch, generation
-from .errors import EmokitError, check_list, check_text
+from . import chances, fetch, generation, ranks
+from .chances import padded as padded
+from .errors import EmokitError, check_text
 from .progress import progress
-from .structure import check_cache, check_kind, find_blocks, find_norm, fingerprint, glance
+from .structure import check_cache, check_kind, find_blocks, find_norm, fingerprint, glance, place, takes_several
 
 Message = dict[str, str]
 TURN_ENDS = ("<|im_end|>", "<end_of_turn>", "<|eot_id|>", "<|end|>", "<|endoftext|>", "</s>")
@@ -32,11 +33,15 @@ def load_model(
     device: str | None = None,
     dtype: torch.dtype | None = None,
     blocks: str | None = None,
+    device_map: str | dict[str, Any] | None = None,
+    offload_folder: str | os.PathLike[str] | None = None,
 ) -> Model:
     """Load a causal language model: SmolLM2-135M-Instruct, or a hub id, a `save_pretrained` folder or a .gguf file.
 
     `$EMOKIT_MODEL` changes the default. `device` is a GPU where there is one, `dtype` float32 on a CPU and the
     checkpoint's own on a GPU. `blocks` names the list of decoder layers where it can't be found by its length.
+    A model too large for one device goes over all of them, memory and disk with `device_map="auto"`, or as a dictionary
+    from modules to devices says; what lies on the disk is read where it is, or from `offload_folder`.
     Raises EmokitError for a name that is no model, an encoder-decoder, a model whose blocks can't be read, and one that
     keeps its state elsewhere than in a key-value cache (Mamba, RWKV).
 
@@ -48,8 +53,10 @@ def load_model(
 
     if name is not None and not isinstance(name, (str, os.PathLike)):
         raise EmokitError("not the name of a model", name, "Name a hub id, a save_pretrained folder or a .gguf file.")
+    if device and device_map is not None:
+        raise EmokitError("both a device and a device_map", (device, device_map), "Give one of them.")
     chosen = str(name or os.environ.get("EMOKIT_MODEL") or fetch.NAME)
-    device = device or ("cuda" if torch.cuda.is_available() else "cpu")
+    device = device or ranks.device()
     path = Path(chosen).expanduser()
     if chosen == fetch.NAME:
         source = str(fetch.default_model())
@@ -70,8 +77,9 @@ def load_model(
                 config=config,
                 local_files_only=local,
                 dtype=dtype or (torch.float32 if device == "cpu" else "auto"),
+                **({} if device_map is None else {"device_map": device_map, "offload_folder": offload_folder}),
             )
-            hf = loaded.to(device)
+            hf = loaded.to(device) if device_map is None else loaded
     except EmokitError:
         raise
     except Exception as error:  # hub, safetensors, config and device errors come in many types
@@ -108,6 +116,7 @@ class Model:
         self._fingerprint: tuple[str, str] | None = None
         self.norm = find_norm(hf, self.blocks, self.name)
         check_cache(hf, self.name)
+        self.shares_prefix = takes_several(hf)  # a prefix can be read once, and several texts behind it
 
     def __repr__(self) -> str:
         dtype = str(self.dtype).removeprefix("torch.")
@@ -116,7 +125,7 @@ class Model:
     @property
     def device(self) -> torch.device:
         """The device of the input embeddings."""
-        return self.hf.get_input_embeddings().weight.device
+        return place(self.hf.get_input_embeddings())
 
     @property
     def dtype(self) -> torch.dtype:
@@ -276,45 +285,17 @@ class Model:
         >>> model.logprobs("The sky is", [" blue", " cheese"])
         """
         text = prompt if isinstance(prompt, str) else self.prompt(prompt)
-        ids = self.encode(text)
-        self.check_length(ids, prompt)
-        check_list(continuations, "continuations")
-        rows = []
-        for continuation in continuations:
-            check_text(continuation, "continuation")
-            whole = self.encode(text + continuation)
-            tail = (
-                whole[len(ids) :]
-                if whole[: len(ids)] == ids
-                else self.tokenizer(continuation, add_special_tokens=False)["input_ids"]
-            )
-            if not tail:
-                raise EmokitError("the continuation has no token", continuation, "Give it some text.")
-            self.check_length([*ids, *tail], text + continuation)
-            rows.append(tail)
-        if not rows:
+        ids, tails = chances.tails(self, text, continuations)
+        if not tails:
             return []
-        longest = max(map(len, rows))
-        batch, mask = padded([ids + tail for tail in rows])
-        with self.lock, torch.inference_mode(), self.replying(len(ids) - 1):
-            logits = self.forward(
-                input_ids=batch.to(self.device),
-                attention_mask=mask.to(self.device),
-                use_cache=False,
-                logits_to_keep=longest + 1,
-            )
-            chances = logits[:, -longest - 1 : -1].float().log_softmax(-1).cpu()
-        return [float(chances[i, range(len(tail)), tail].sum()) for i, tail in enumerate(rows)]
-
-
-def padded(rows: Sequence[Sequence[int]]) -> tuple[torch.Tensor, torch.Tensor]:
-    """Token ids of several texts, padded on the right, and their attention mask: int64 [rows, longest] each."""
-    ids = torch.zeros(len(rows), max(map(len, rows)), dtype=torch.long)
-    mask = torch.zeros_like(ids)
-    for i, row in enumerate(rows):
-        ids[i, : len(row)] = torch.tensor(row)
-        mask[i, : len(row)] = 1
-    return ids, mask
+        alike = all(steer.rows == 1 for steer in self.steers)  # else each continuation may be steered in its own way
+        if not (alike and chances.pays(self, ids, tails)):
+            return chances.whole(self, ids, tails)
+        size = chances.room(self, len(ids), tails)
+        with self.lock:
+            prefix = chances.read(self, ids)
+            parts = [tails[start : start + size] for start in range(0, len(tails), size)]
+            return [float(value) for part in parts for value in chances.behind(self, prefix, part)[0]]
 
 
 def checked_messages(content: str | Sequence[Message]) -> list[Message]:

@@ -9,5 +9,9 @@ from tqdm.auto import tqdm
 
 
 def progress(*iterable: Any, **settings: Any) -> Any:
-    """A tqdm bar that shows itself after two seconds; none where `$TQDM_DISABLE` is set, in notebooks too."""
-    return tqdm(*iterable, delay=2, leave=False, disable=bool(os.environ.get("TQDM_DISABLE")), **settings)
+    """A tqdm bar that shows itself after two seconds; none where `$TQDM_DISABLE` is set, in notebooks too.
+
+    Of several ranks only the first shows its own.
+    """
+    hidden = bool(os.environ.get("TQDM_DISABLE")) or os.environ.get("RANK", "0") != "0"
+    return tqdm(*iterable, delay=2, leave=False, disable=hidden, **settings)

@@ -40,12 +40,16 @@ class Remade:
         """Unit directions [emotions, width] and the mean [width] they start from, by the given labels or the real ones."""
         return selection.directions(self.means, self.labels if labels is None else labels, self.neutral)
 
-    def shuffled(self, seed: int) -> tuple[Array, Array]:
-        """Directions of labels permuted within each topic, which mean nothing."""
+    def shuffled_labels(self, seed: int) -> Array:
+        """The labels permuted within each topic."""
         rng, labels = np.random.default_rng(seed), self.labels.copy()
         for topic in range(self.topics.max() + 1):
             labels[self.topics == topic] = rng.permutation(labels[self.topics == topic])
-        return self.directions(labels)
+        return labels
+
+    def shuffled(self, seed: int) -> tuple[Array, Array]:
+        """Directions of labels permuted within each topic, which mean nothing."""
+        return self.directions(self.shuffled_labels(seed))
 
     def resampled(self, draws: int, seed: int) -> Iterator[tuple[Array, Array]]:
         """Directions of bootstrap draws of the topics, each with all its stories, `draws` times.

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-import numpy as np
 import torch
 
 from . import generation
+from .directions import Direction, Strengths, checked, deltas
 from .errors import EmokitError, check_kinds, check_list
 from .models import Message, Model
 from .structure import hidden
-from .vectors import Direction, EmotionVectors
+from .vectors import EmotionVectors
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from .plots import Figure
 
 Positions = Literal["all", "prompt", "reply"]
-LARGEST = 1e6  # a strength beyond is a slip, and would overflow the model's numbers
-Strengths = Mapping[str | Direction, float | Sequence[float]]
 
 
 @contextmanager
@@ -76,18 +74,17 @@ class Steer:
     ) -> None:
         if positions not in ("all", "prompt", "reply"):
             raise EmokitError("unknown positions", positions, 'Use "all", "prompt" or "reply".')
-        if not isinstance(strengths, Mapping):
-            raise EmokitError("strengths that are no dictionary", strengths, 'Use for example {"calm": 0.2}.')
-        chosen = list(blocks) if isinstance(blocks, Iterable) and not isinstance(blocks, str) else [blocks]
         self.model, self.positions, self.fired = model, positions, 0
+        self.paused = False  # while `padding` tries what the model itself does
         self.thread = threading.get_ident()
-        self.blocks = sorted({vectors.block(block) for block in chosen})
-        if not self.blocks:
-            raise EmokitError("no block to steer", blocks, f"Blocks are 0 to {model.n_blocks - 1}.")
-        added = _added(vectors, strengths)
-        self.deltas = {
-            block: torch.from_numpy(added[:, block] * vectors.norms[block])[:, None] for block in self.blocks
-        }
+        added = deltas(vectors, strengths, blocks)
+        self.blocks = list(added)
+        self.deltas = {block: torch.from_numpy(rows)[:, None] for block, rows in added.items()}
+
+    @property
+    def rows(self) -> int:
+        """The rows of a batch that have strengths of their own; 1 where all have the same."""
+        return len(next(iter(self.deltas.values())))
 
     def hook(self, block: int) -> Any:
         """The forward hook of a block: returns a new tensor with the delta added, float32 [rows or 1, 1, width]."""
@@ -95,6 +92,8 @@ class Steer:
         changes = bool(delta.any())
 
         def add(_module: torch.nn.Module, _inputs: Any, output: Any) -> Any:
+            if self.paused:
+                return None
             states = hidden(output)
             if len(delta) not in (1, len(states)):
                 raise EmokitError(
@@ -120,29 +119,6 @@ class Steer:
         starts = torch.as_tensor(start, device=states.device).reshape(-1, 1)  # one for all rows, or one a row
         chosen = at >= starts if self.positions == "reply" else at <= starts
         return chosen[:, :, None]
-
-
-def _added(vectors: EmotionVectors, strengths: Strengths) -> np.ndarray:
-    """The sum of strength x direction: float32 [rows, blocks, width]; one row unless a strength is a list."""
-    columns = {key: _values(strength) for key, strength in strengths.items()}
-    lengths = {len(column) for column in columns.values() if column.ndim}
-    if len(lengths) > 1 or 0 in lengths:
-        raise EmokitError("lists of strengths differ in length", sorted(lengths), "Give one strength, or one per row.")
-    total = np.zeros((1, len(vectors.blocks), vectors.width), np.float32)
-    for key, column in columns.items():
-        total = total + column.reshape(-1, 1, 1) * vectors.direction(key).rows
-    return total
-
-
-def _values(strength: float | Sequence[float]) -> np.ndarray:
-    try:
-        given = np.asarray(strength)
-    except (TypeError, ValueError):  # lists of different lengths
-        given = np.asarray(None)
-    numbers = given.dtype.kind in "iuf" and given.ndim < 2
-    if not numbers or not (np.abs(given) <= LARGEST).all():
-        raise EmokitError("a strength that is no finite number", strength, "Use about -0.5 to 0.5; 0 is no steering.")
-    return given.astype(np.float32)
 
 
 @dataclass(frozen=True, repr=False)
@@ -203,7 +179,7 @@ def sweep(
     check_kinds((model, Model), (vectors, EmotionVectors))
     check_list(strengths, "strengths")
     strengths = list(strengths)
-    _values(strengths)
+    checked(strengths)
     values = sorted({float(s) for s in strengths} | {0.0})
     prompt = model.prompt(content)
     rows = [model.encode(prompt)] * len(values)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -111,15 +112,74 @@ def check_cache(hf: Any, name: str) -> None:
         )  # fmt: skip
 
 
+def takes_several(hf: Any) -> bool:
+    """Whether several tokens at once, after the cache of those before them in two rows, have the logits of one whole pass.
+
+    Models with a recurrent state may keep to one token at a time.
+    """
+    from transformers import DynamicCache
+
+    ids = _few_tokens(hf)
+    try:
+        with torch.inference_mode():
+            whole = hf(input_ids=ids, use_cache=False).logits[:, -1].float()
+            cache = DynamicCache(config=hf.config)
+            hf(input_ids=ids[:, :3], past_key_values=cache, use_cache=True)
+            cache.batch_repeat_interleave(2)
+            rest = ids[:, 3:].repeat(2, 1)
+            found = hf(input_ids=rest, past_key_values=cache, use_cache=True).logits[:, -1].float()
+        return bool((found - whole).norm() <= 0.1 * (whole - whole.mean()).norm())
+    except _MISFITS:
+        return False
+
+
 def _few_tokens(hf: Any) -> torch.Tensor:
     size = min(8, hf.config.get_text_config().vocab_size)
-    return torch.arange(size, device=hf.get_input_embeddings().weight.device)[None]
+    return torch.arange(size, device=place(hf.get_input_embeddings()))[None]
+
+
+# weights, wherever they are
+
+
+def place(module: nn.Module) -> torch.device:
+    """The device that a module with a `weight` computes on: the weight's, unless accelerate fetches that when needed."""
+    found = torch.device("meta")
+    for hook in _hooks(module):
+        where = getattr(hook, "execution_device", None)
+        found = found if where is None else torch.device(where)
+    return found if module.weight.device.type == "meta" else module.weight.device  # type: ignore[return-value]
+
+
+def _hooks(module: nn.Module) -> list[Any]:
+    """What accelerate does before and after a module's own forward."""
+    hook = getattr(module, "_hf_hook", None)
+    return list(getattr(hook, "hooks", [] if hook is None else [hook]))
+
+
+def weights(hf: Any) -> Iterator[tuple[str, torch.Tensor]]:
+    """All weights by name; those that accelerate keeps in memory or on a disk are read from there, one at a time."""
+    tied = getattr(hf, "all_tied_weights_keys", None) or {}
+    for name, parameter in hf.named_parameters():
+        if parameter.device.type != "meta":
+            yield name, parameter
+        elif name not in tied:  # a tied one that lies elsewhere counts as a parameter of its own
+            yield name, _elsewhere(hf, name)
+
+
+def _elsewhere(hf: nn.Module, name: str) -> torch.Tensor:
+    path = name.split(".")
+    for cut in range(len(path) - 1, -1, -1):
+        for hook in _hooks(hf.get_submodule(".".join(path[:cut]))):
+            kept = getattr(hook, "weights_map", None)
+            if kept is not None:
+                return kept[".".join(path[cut:])]
+    raise EmokitError("a weight that is nowhere", name, "Load the model with load_model(device_map=).")
 
 
 def fingerprint(hf: Any) -> str:
     """Twelve digits of the config and all weights, by exact sums of the bits of every 1,024 values."""
     digest = hashlib.sha256(hf.config.to_json_string().encode())
-    for name, parameter in hf.named_parameters():
+    for name, parameter in weights(hf):
         bits = _bits(parameter)
         whole = bits.numel() // 1024 * 1024
         sums = bits[:whole].view(-1, 1024).sum(1, dtype=torch.int64).cpu().numpy().tobytes()
@@ -128,9 +188,14 @@ def fingerprint(hf: Any) -> str:
 
 
 def glance(hf: Any) -> str:
-    """A quick look that tells most changes of the weights since the last one: versions, places and a few values."""
+    """A quick look that tells most changes of the weights since the last one: versions, places and a few values.
+
+    What accelerate keeps elsewhere is not looked at: nobody writes there.
+    """
     parts = []
     for parameter in hf.parameters():
+        if parameter.device.type == "meta":
+            continue
         bits = _bits(parameter)
         parts.append((parameter._version, parameter.data_ptr(), bits[:: max(1, bits.numel() // 8)].tolist()))
     return hashlib.sha256(repr(parts).encode()).hexdigest()

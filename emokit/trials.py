@@ -105,10 +105,7 @@ class Bench:
         self.seeds = [seed + i for i in range(len(keys))]  # a key has its own, at all strengths and without a push
         self.seed_of = [s for s in self.seeds for _ in strengths]
         self.columns = [vectors.index(emotion) for emotion in emotions]
-        digest = hashlib.sha256(repr((vectors.emotions, vectors.best_block)).encode())
-        for array in (vectors.directions, vectors.mean, vectors.norms):
-            digest.update(np.ascontiguousarray(array).tobytes())
-        self.log = Log(cache_dir() / "calibrated" / f"{model.fingerprint}-{digest.hexdigest()[:12]}.jsonl", "key")
+        self.log = Log(cache_dir() / "calibrated" / f"{model.fingerprint}-{vectors.digest}.jsonl", "key")
 
     def measured(self, what: Callable[..., dict[str, Any]], *at: Any) -> dict[str, Any]:
         """One measurement of this bench at a block or a prompt, from the disk where it is there."""

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from os import PathLike
 from typing import Any
 
 import numpy as np
 
-from . import activations, selection
-from .errors import EmokitError, check_kinds, check_number, check_whole, emotion_index
+from . import activations, control_vectors, selection
+from .directions import Direction, Strengths, deltas
+from .errors import EmokitError, check_kinds, check_whole, emotion_index
 from .files import path_of, replacing
 from .models import Model
 from .stories import StorySet, check_enough
@@ -77,48 +80,6 @@ def _provenance(model: Model, stories: StorySet, chosen: selection.Selection) ->
 
 
 @dataclass(frozen=True, eq=False)
-class Direction:
-    """One direction at every block, float32 [blocks, width]; `+`, `-` and `*` make new ones.
-
-    `model` is the fingerprint of the model it belongs to. Raises EmokitError for directions of different models.
-
-    >>> 0.5 * (vectors["afraid"] - vectors["calm"])
-    Direction(0.5*(afraid - calm))
-    """
-
-    name: str
-    rows: Array
-    model: str | None = None
-
-    def __add__(self, other: Direction) -> Direction:
-        rows = self.rows + self._like(other).rows
-        return Direction(f"({self.name} + {other.name})", rows, self.model)
-
-    def __sub__(self, other: Direction) -> Direction:
-        rows = self.rows - self._like(other).rows
-        return Direction(f"({self.name} - {other.name})", rows, self.model)
-
-    def __mul__(self, factor: float) -> Direction:
-        check_number(factor, "a factor")
-        return Direction(f"{factor:g}*{self.name}", self.rows * np.float32(factor), self.model)
-
-    __rmul__ = __mul__
-
-    def __neg__(self) -> Direction:
-        return Direction(f"-{self.name}", -self.rows, self.model)
-
-    def _like(self, other: Direction) -> Direction:
-        if not isinstance(other, Direction) or (other.model, other.rows.shape) != (self.model, self.rows.shape):
-            raise EmokitError(
-                "not a Direction of the same model", other, 'Combine those of one model: vectors["calm"].'
-            )
-        return other
-
-    def __repr__(self) -> str:
-        return f"Direction({self.name})"
-
-
-@dataclass(frozen=True, eq=False)
 class EmotionVectors:
     """Emotion directions of one model.
 
@@ -173,6 +134,14 @@ class EmotionVectors:
         """The fingerprint of the model these vectors were made from."""
         return self.provenance.get("model", {}).get("fingerprint")
 
+    @property
+    def digest(self) -> str:
+        """Twelve digits that change with the emotions and any of the numbers."""
+        digest = hashlib.sha256(repr((self.emotions, self.best_block)).encode())
+        for array in (self.directions, self.mean, self.norms):
+            digest.update(np.ascontiguousarray(array).tobytes())
+        return digest.hexdigest()[:12]
+
     def direction(self, key: str | Direction) -> Direction:
         """The direction of an emotion, or a `Direction` itself; raises EmokitError unless it belongs to these vectors."""
         if isinstance(key, str):
@@ -209,6 +178,46 @@ class EmotionVectors:
             )
 
     # files
+
+    def to_gguf(
+        self, path: str | PathLike[str], strengths: Strengths, *, blocks: Sequence[int] | int | None = None
+    ) -> None:
+        """Write what `steer` with the same arguments adds as a llama.cpp control vector, in raw units: scale 1 is that.
+
+        A file holds one mixture; llama.cpp adds several files up, each with a scale of its own. Raises EmokitError for
+        block 0, which such a file can't hold, and for lists of strengths.
+
+        >>> vectors.to_gguf("happy.gguf", {"happy": 0.2})
+        """
+        added = deltas(self, strengths, blocks)
+        if any(len(rows) > 1 for rows in added.values()):
+            raise EmokitError("lists of strengths", strengths, "A file holds one strength each; write several files.")
+        made = self.provenance.get("model", {})
+        parts = " + ".join(f"{s:g} {k if isinstance(k, str) else k.name}" for k, s in strengths.items())
+        control_vectors.write(
+            path, {block: rows[0] for block, rows in added.items()}, str(made.get("type", "")), parts, self.fingerprint
+        )
+
+    def from_gguf(self, path: str | PathLike[str]) -> Direction:
+        """A llama.cpp control vector as a `Direction` in these vectors' units: strength 1 adds what the file holds.
+
+        It may come from elsewhere, as long as it was made for this model. It is zero at blocks that the file lacks.
+        Raises EmokitError for a missing, damaged or foreign file, and one that does not fit the model's shape.
+
+        >>> happy = vectors.from_gguf("happy.gguf")
+        >>> with emokit.steer(model, vectors, {happy: 1.0}, blocks=happy.blocks): ...
+        """
+        found, made_for = control_vectors.read(path, len(self.blocks), self.width)
+        if None not in (made_for, self.fingerprint) and made_for != self.fingerprint:
+            raise EmokitError(
+                "the control vector was made from other weights than these vectors",
+                str(path),
+                "Write it again from these.",
+            )
+        rows = np.zeros(self.mean.shape, np.float32)
+        for block, row in found.items():
+            rows[block] = row / self.norms[block]
+        return Direction(path_of(path).stem, rows, self.fingerprint)
 
     def save(self, path: str | PathLike[str]) -> None:
         """Write one .safetensors file: the arrays, and all else as one JSON value in its metadata."""

@@ -195,9 +195,9 @@ class Extraction:
         """Extract and compare."""
         computed = []
 
-        def pool(model, rows, pooling):
+        def pool(model, rows, *others):
             computed.extend(rows)
-            return _POOL(model, rows, pooling)
+            return _POOL(model, rows, *others)
 
         with (
             patched(activations, "_pool", pool),
@@ -213,13 +213,15 @@ class Extraction:
 
     def cached(self) -> int:
         """How many texts the cache holds; each must be read as what the model gives."""
-        shelf, found = activations._Shelf(self.model), 0
+        shelf, found = activations.Shelf(self.model), 0
         for text in self.texts:
             ids = self.model.encode(text)
             array = shelf.get(ids, "story")
             if array is not None:
                 found += 1
-                np.testing.assert_allclose(array, _POOL(self.model, [ids], ["story"])[0], atol=1e-4)
+                np.testing.assert_allclose(
+                    array, _POOL(self.model, [ids], ["story"], self.model.n_blocks)[0], atol=1e-4
+                )
         files = [p for p in shelf.folder.iterdir() if p.suffix != ".partial"] if shelf.folder.is_dir() else []
         assert len(files) == found  # every file of a final name is whole
         return found
@@ -639,4 +641,7 @@ class Server:
 
 
 if __name__ == "__main__":
+    import rank_faults  # noqa: F401 (its scenarios join those of the module `faults`)
+    from faults import serve
+
     serve()

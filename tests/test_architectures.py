@@ -12,7 +12,8 @@ from transformers.convert_slow_tokenizer import bytes_to_unicode
 
 import emokit
 from emokit import EmokitError, activations, fetch
-from emokit.generation import decode
+from emokit.batches import Memory, padding
+from emokit.generation import decode, reply_tokens
 
 IDS = dict(vocab_size=272, bos_token_id=0, eos_token_id=1, pad_token_id=1)
 SIZES = dict(hidden_size=32, intermediate_size=64, num_hidden_layers=3, num_attention_heads=4, num_key_value_heads=2)
@@ -186,6 +187,38 @@ def test_steered_decoding_is_a_whole_steered_pass_for_every_token(arch, aimed, p
     with emokit.steer(arch, aimed, {"a": 4.0}, positions=positions):
         steps = [token for (token,) in decode(arch, [ids], 8)]
     assert steps == expected[len(ids) :]
+
+
+UNEQUAL = ["Hi", "A rather longer question, is it not?", "Not so short."]
+
+
+@pytest.mark.parametrize("temperature", [0.0, 1.0])
+@pytest.mark.parametrize("positions", ["all", "reply"])
+def test_a_batch_of_unequal_prompts_gives_the_replies_that_each_gives_alone(arch, aimed, temperature, positions):
+    assert padding(arch) != "none"
+    prompts, strengths, seeds = [arch.encode(p) for p in UNEQUAL], [0.0, 2.0, -3.0], [5, 6, 7]
+    with emokit.steer(arch, aimed, {"a": strengths}, positions=positions):
+        together = reply_tokens(arch, prompts, 16, temperature, seeds, bar=False)
+    for row, prompt, strength, seed in zip(together, prompts, strengths, seeds, strict=True):
+        with emokit.steer(arch, aimed, {"a": strength}, positions=positions):
+            assert reply_tokens(arch, [prompt], 16, temperature, [seed], bar=False) == [row]
+
+
+def test_a_memory_goes_on_from_turn_to_turn_as_if_all_were_read_anew(arch):
+    if padding(arch) != "holes":  # a window, linear attention, or positions that count the holes
+        assert arch.name in {"mistral", "gptneo", "mpt", "qwen3_next"} or arch.name.startswith("gemma3")
+        return
+    memory = Memory(arch.hf, 3)
+    told = [arch.encode(p) for p in UNEQUAL]
+    for turn in range(3):
+        seeds = [10 * turn + row for row in range(len(told))]
+        got = reply_tokens(arch, told, 9, 1.0, seeds, bar=False, memory=memory)
+        assert got == [reply_tokens(arch, [t], 9, 1.0, [s], bar=False)[0] for t, s in zip(told, seeds, strict=True)]
+        # the next turn drops a part of the reply of some rows, and adds more to some than to others
+        told = [t + g[: len(g) - row] + arch.encode(" no, again"[: 3 * row + 2]) for row, (t, g) in enumerate(zip(told, got, strict=True))]  # fmt: skip
+        if turn == 1:  # the first row leaves
+            memory.select([1, 2])
+            told = told[1:]
 
 
 def test_log_probabilities_are_those_of_a_plain_log_softmax(arch):

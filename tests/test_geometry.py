@@ -192,3 +192,31 @@ def test_unrated_words_have_no_agreement_at_any_block():
     rows = np.random.default_rng(0).standard_normal((12, 20))
     with pytest.raises(emokit.EmokitError, match="too few rated"):
         geometry.by_block(made(rows, [f"word {i}" for i in range(12)]))
+
+
+def test_components_that_turn_slowly_never_flip_from_block_to_block():
+    # what PC1 orders the emotions by turns by 150 degrees over six blocks: each is like its neighbour, the ends are not
+    rng = np.random.default_rng(0)
+    one, other = np.linalg.qr(rng.standard_normal((8, 2)) - 0.1)[0].T
+    one, other = one - one.mean(), other - other.mean()
+    rows = []
+    for angle in np.radians(np.arange(0, 180, 30)):
+        block = 0.1 * rng.standard_normal((8, 16))
+        block[:, 0] += 5 * (np.cos(angle) * one + np.sin(angle) * other)
+        rows.append(block)
+    directions = np.array(rows, np.float32)
+    for best in (0, 3, 5):
+        turning = emokit.EmotionVectors(
+            WORDS[:8], directions, np.zeros((6, 16), np.float32), np.ones(6, np.float32), best
+        )
+        planes = geometry.pcas(turning)
+        first = np.stack([p.coordinates[:, 0] for p in planes])
+        assert ((first[1:] * first[:-1]).sum(1) > 0).all()
+        assert (first[0] * first[-1]).sum() < 0
+        np.testing.assert_array_equal(planes[best].coordinates, geometry.pca(turning).coordinates)
+        for b, plane in enumerate(planes):
+            rows_b = directions[b] - directions[b].mean(0)
+            np.testing.assert_allclose(rows_b @ plane.axes.T, plane.coordinates, atol=1e-4)
+            own = geometry.pca(turning, b).valence
+            assert plane.valence.p == own.p
+            np.testing.assert_allclose(np.abs(plane.valence.r), np.abs(own.r))

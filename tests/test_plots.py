@@ -89,6 +89,16 @@ FIGURES = {
         ["sad", "happy"], np.array([2, 3]), np.array([[0, 1], [-1, 0], [0.5, 0]]), ylabel="nats"
     ),
     "calibration": lambda: plots.calibration([steps("asked of it"), steps("unlike")], shaded=[(0.1, 0.2)], limit=1.5),
+    "turns": lambda: plots.turns(
+        {
+            "neutral": (np.arange(1, 4), np.array([1, 2, 3.0]), np.array([0, 1, 2.5]), np.array([2, 3, np.nan])),
+            "$x$": (np.arange(1, 3), np.array([0, np.nan]), np.zeros(2), np.ones(2)),
+        },
+        ylabel="of 10",
+        level=(5, "high"),
+        limits=(0, 10),
+        title="t",
+    ),
     "line": lambda: plots.line([0, 0.1, 0.2], [1, 3, 2], xlabel="strength", ylabel="nats"),
     "validation": lambda: validation_figure(
         {
@@ -100,6 +110,20 @@ FIGURES = {
             "count": 12,
             "emotions": 6,
         }
+    ),
+    "changes": lambda: plots.changes(
+        ["calm +0.1", "$x$"],
+        {"nats": [(0.5, 0.2, 0.9), (0, -1, 1)], "tokens": [(2, 1, 3), (np.nan,) * 3]},
+        bands={"nats": (-0.3, 0.2)},
+        lines=[1],
+        title="t",
+    ),
+    "strength_curves": lambda: plots.strength_curves(
+        [-0.1, 0, 0.1],
+        {n: [(-1, -2, 0), (0, 0, 0), (2, 1, 3)] for n in ("calm", "$x$", "sad", "afraid")},
+        null=np.array([[0.5, 0, -0.5], [-0.2, 0, 0.2]]),
+        ylabel="nats",
+        title="t",
     ),
     "pairs": lambda: plots.pairs(np.array([-0.2, 0.3]), np.array([0.1, 0.4]), xlabel="one", ylabel="other", title="t"),
     "block_map": lambda: plots.block_map(np.eye(3), level=0.4, best=(1, 2), names=("block", "other"), title="t"),
@@ -126,6 +150,21 @@ FIGURES = {
         ["emotion", "length"],
         framed=np.array([[True, False], [False, False]]),
         lines=[1],
+    ),
+    "outcomes": lambda: plots.outcomes(
+        ["none", "$x$"],
+        {"cheat": [0.2, np.nan], "fail": [0.8, np.nan]},
+        [10, 0],
+        [(0.06, 0.5), (np.nan, np.nan)],
+        title="t",
+    ),
+    "failures": lambda: plots.failures(
+        np.array([[0, 0.1, 0.2], [0, 0.2, 0.1]]),
+        np.array([[0, 0.1, 0], [0, 0, 0.1]]),
+        {"sad": 0.1, "desperate": 0.05, "calm": -0.1},
+        (-0.08, 0.07),
+        marked="desperate",
+        title="t",
     ),
     "bars": lambda: plots.bars(["a", "b"], {"steered": [1, -2], "random": [0.1, 0.2]}, ylabel="nats"),
 }

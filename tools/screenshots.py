@@ -34,6 +34,11 @@ BOARDS = {  # the cell, and what is there once it is ready
         "board = emokit.widgets.DoseLab(model, vectors, 'tylenol', stories=emokit.load_stories())\nboard",
         "document.querySelector('.emokit-status').textContent.endsWith('at block 19')",
     ),
+    "vector_explorer": (
+        "board = emokit.widgets.VectorExplorer(model, vectors, emotion='afraid', stories=emokit.load_stories(),\n"
+        "    text='I read the letter twice, then I had to sit down on the stairs.')\nboard",
+        "document.querySelector('.emokit-status').textContent.endsWith('at block 18') && document.querySelector('.emokit-landing').textContent.includes('(p ')",
+    ),
     "story_browser": (
         "board = emokit.widgets.StoryBrowser(emokit.load_stories(), emotion='sad')\n"
         "place = board.found[2]\nboard.edit(place, text=board.edited[place].text + ' It was very sad.')\nboard.set(at=place)\nboard",

@@ -4,8 +4,18 @@ from .board import Board
 from .browser import StoryBrowser
 from .console import SteeringConsole
 from .dose_lab import DoseLab
+from .explorer import VectorExplorer
 from .monitor import LiveMonitor
 from .reader import TokenReader
 from .worker import Latest
 
-__all__ = ["Board", "DoseLab", "Latest", "LiveMonitor", "SteeringConsole", "StoryBrowser", "TokenReader"]
+__all__ = [
+    "Board",
+    "DoseLab",
+    "Latest",
+    "LiveMonitor",
+    "SteeringConsole",
+    "StoryBrowser",
+    "TokenReader",
+    "VectorExplorer",
+]

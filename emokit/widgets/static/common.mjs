@@ -78,6 +78,14 @@ export function element(tag, attributes = {}, ...children) {
   return node;
 }
 
+/** An element of a drawing. */
+export function svg(tag, attributes = {}, ...children) {
+  const node = document.createElementNS("http:" + "//www.w3.org/2000/svg", tag); // a name, no address
+  for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value);
+  node.append(...children);
+  return node;
+}
+
 /** A labelled control, the label before it. */
 export function labelled(text, control, ...more) {
   control.id ||= freshId();

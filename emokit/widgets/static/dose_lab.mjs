@@ -1,6 +1,6 @@
 // DoseLab: a panel to edit, its curves beside ladder and twin, and what can be concluded.
 
-import { board, button, choice, copy, element, field, slider, tsv } from "./common.mjs";
+import { board, button, choice, copy, element, field, slider, svg, tsv } from "./common.mjs";
 
 /** The values of a text, at line breaks or semicolons if there are any, else at commas; numbers where they read the same. */
 export function parseValues(text) {
@@ -49,13 +49,6 @@ export function told({ name, labels, sentences, low, high, curves }, i) {
 const BOX = { wide: 320, high: 210, left: 46, right: 10, top: 8, bottom: 24 };
 const DASHES = ["", "7 4", "2 3", "9 3 2 3"];
 const MARKS = ["M-4 0A4 4 0 1 0 4 0A4 4 0 1 0-4 0Z", "M-3.5-3.5H3.5V3.5H-3.5Z", "M0-5L4.5 3.5H-4.5Z", "M0-5L5 0L0 5L-5 0Z"];
-
-function svg(tag, attributes = {}, ...children) {
-  const node = document.createElementNS("http:" + "//www.w3.org/2000/svg", tag); // a name, no address
-  for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value);
-  node.append(...children);
-  return node;
-}
 
 /** A line's look, of the emotion at place i: colour, dashes, marks. */
 function stroke(i) {

@@ -1,0 +1,221 @@
+"""Measure emokit's speed, side by side with its peers in the same process, and write a table and a figure.
+
+Usage: run.py [--model NAME] [--texts N] [--rounds N] [--only PART ...]
+
+Parts: reading, decoding, memory, starting. `make bench` makes the environment with the peers and runs it all on the
+default model. Times are of this machine; what carries over are the ratios, each taken within one round.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import subprocess
+import sys
+from datetime import UTC, datetime
+from functools import partial
+from importlib.metadata import PackageNotFoundError, version
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import machine
+import numpy as np
+import readers
+import torch
+from timing import ratios, rounds
+
+import emokit
+from emokit import plots
+
+FOLDER = Path(__file__).parent
+RESULTS = FOLDER.parent / "results" / "benchmarks"
+PACKAGES = ("torch", "transformers", "steering-vectors", "repeng", "nnsight", "transformer-lens")
+MIXED = (25, 250)  # tokens of the texts of mixed lengths, from and to
+PROMPT = "Tell me about your day."
+TOKENS = 32  # of a timed reply
+EIGHT = [-0.3, -0.2, -0.1, 0.05, 0.1, 0.2, 0.3]  # and 0, which `sweep` always runs
+
+
+def reading(model: emokit.Model, count: int, turns: int) -> list[dict[str, Any]]:
+    """Texts to means: core stories over all blocks and up to two thirds of depth; texts of mixed lengths likewise."""
+    stories = emokit.load_stories()
+    third = round(2 * model.n_blocks / 3) - 1
+    texts = {
+        "core stories": [s.text for s in stories][:: max(1, len(stories) // count)][:count],
+        "25 to 250 tokens": mixed(model, count // 2),
+    }
+    rows = []
+    for what, some in texts.items():
+        tokens = sum(len(model.encode(text)) for text in some)
+        for last, depth in ((model.n_blocks - 1, "all blocks"), (third, f"up to block {third}")):
+            print(f"{what}, {depth}: {len(some)} texts, {tokens} tokens", flush=True)
+            contenders = {n: partial(read, model, some, last) for n, read in readers.READERS.items()}
+            seconds = rounds(contenders, turns)
+            limit = machine.products() / machine.flops_a_token(model, last + 1)
+            same = agreement(model, some[:16], last, list(seconds))
+            for name, (ratio, low, high) in ratios(seconds, "emokit").items():
+                rate = tokens / float(np.median(seconds[name]))
+                rows.append({
+                    "part": "reading", "what": what, "depth": depth, "name": name, "tokens a second": round(rate), "of the limit": round(rate / limit, 2),
+                    "emokit is faster by": round(ratio, 2), "from": round(low, 2), "to": round(high, 2), "cosine with emokit": same.get(name),
+                })  # fmt: skip
+                print("  ", rows[-1], flush=True)
+    return rows
+
+
+def mixed(model: emokit.Model, count: int) -> list[str]:
+    """Texts of 25 to 250 tokens, cut from stories set one behind another, in an order that is not sorted."""
+    stories = emokit.load_stories()
+    ids = model.tokenizer(" ".join(s.text for s in stories), add_special_tokens=False)["input_ids"]
+    lengths = np.random.default_rng(0).permutation(np.linspace(*MIXED, count).astype(int))
+    starts = np.concatenate([[0], np.cumsum(lengths)])
+    if starts[-1] > len(ids):
+        sys.exit("too many texts for the corpus; give a smaller --texts")
+    return [model.text(ids[a:b]) for a, b in pairwise(starts)]
+
+
+def agreement(model: emokit.Model, texts: list[str], last: int, names: list[str]) -> dict[str, float]:
+    """Mean cosine of each contender's means with emokit's, over texts and blocks, of those that return means."""
+    own = readers.emokit(model, texts, last)
+    found = {}
+    for name in names:
+        other = readers.READERS[name](model, texts, last)
+        if other.shape == own.shape:
+            lengths = np.linalg.norm(own, axis=-1) * np.linalg.norm(other, axis=-1)
+            # transformers hands out the last block behind the final norm: left out
+            found[name] = round(float(((own * other).sum(-1) / lengths)[:, : model.n_blocks - 1].mean()), 6)
+    return found
+
+
+def decoding(model: emokit.Model, _count: int, turns: int) -> list[dict[str, Any]]:
+    """Replies: steered against unsteered, eight strengths against one, emokit's loop against transformers' `generate`."""
+    vectors = emokit.extract(model, emokit.load_stories())
+    ids = torch.tensor([model.encode(model.prompt(PROMPT))])
+
+    def plain() -> None:
+        model.generate(PROMPT, max_new_tokens=TOKENS)
+
+    def steered() -> None:
+        with emokit.steer(model, vectors, {"happy": 0.1}):
+            model.generate(PROMPT, max_new_tokens=TOKENS)
+
+    def peer() -> None:
+        with torch.inference_mode():
+            model.hf.generate(
+                ids, attention_mask=torch.ones_like(ids), max_new_tokens=TOKENS, min_new_tokens=TOKENS, do_sample=False
+            )
+
+    contenders = {
+        "emokit, unsteered": plain,
+        "emokit, steered": steered,
+        "emokit, eight strengths at once": lambda: emokit.sweep(model, vectors, PROMPT, "happy", EIGHT, max_new_tokens=TOKENS),
+        "transformers' generate": peer,
+    }  # fmt: skip
+    seconds = rounds(contenders, turns * 2)
+    limit = machine.reading() / machine.bytes_a_token(model)
+    rows = []
+    for name, (_, _, _) in ratios(seconds, "emokit, unsteered").items():
+        each = seconds[name] / seconds["emokit, unsteered"]
+        rows.append({
+            "part": "decoding", "what": f"{TOKENS} tokens", "name": name, "tokens a second": round(TOKENS / float(np.median(seconds[name])), 1),
+            "of the limit": round(TOKENS / float(np.median(seconds[name])) / limit, 2),
+            "times one unsteered reply": round(float(np.median(each)), 3), "from": round(float(each.min()), 3), "to": round(float(each.max()), 3),
+        })  # fmt: skip
+        print("  ", rows[-1], flush=True)
+    return rows
+
+
+def memory(model: emokit.Model, count: int, _turns: int) -> list[dict[str, Any]]:
+    """Peak memory and seconds by number of stories, each in a process of its own: beyond the array, memory should be flat."""
+    rows = []
+    for size in (count // 2, count, 2 * count, 4 * count):
+        found = child("one_extraction.py", str(model.name), str(size))
+        array = size * model.n_blocks * model.width * 4 / 2**20
+        rows.append({"part": "memory", "what": "extraction", "stories": size, "array MB": round(array, 1), **found})
+        print("  ", rows[-1], flush=True)
+    return rows
+
+
+def starting(model: emokit.Model, _count: int, _turns: int) -> list[dict[str, Any]]:
+    """Loading for the first time and again, an extraction and the same from the cache, a notebook to its first figure."""
+    found = [{"part": "starting", **row} for row in child("starting.py", str(model.name))["rows"]]
+    for row in found:
+        print("  ", row, flush=True)
+    return found
+
+
+def child(script: str, *arguments: str) -> dict[str, Any]:
+    """What a script of this folder prints as its last line, run in a process of its own."""
+    done = subprocess.run(
+        [sys.executable, str(FOLDER / script), *arguments], capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        sys.exit(f"{script} failed:\n{done.stderr[-2000:]}")
+    return json.loads(done.stdout.strip().splitlines()[-1])
+
+
+PARTS = {"reading": reading, "decoding": decoding, "memory": memory, "starting": starting}
+
+
+def main() -> None:
+    """Run the chosen parts; write results/benchmarks/<model>.json and .png."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--model", default=emokit.fetch.NAME)
+    parser.add_argument("--texts", type=int, default=96, help="texts a round")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--only", nargs="+", choices=PARTS, default=list(PARTS))
+    chosen = parser.parse_args()
+    os.environ["TQDM_DISABLE"] = "1"
+    torch.set_grad_enabled(True)  # a peer's setting is not ours
+    model = emokit.load_model(chosen.model)
+    target = RESULTS / f"{Path(str(model.name)).stem.lower()}.json"
+    old = json.loads(target.read_text()) if target.exists() else {"rows": []}
+    rows = [row for row in old["rows"] if row["part"] not in chosen.only]
+    for part in chosen.only:
+        print(part, flush=True)
+        rows += PARTS[part](model, chosen.texts, chosen.rounds)
+    content = {
+        "command": "python benchmarks/run.py " + " ".join(sys.argv[1:]),
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "model": model.facts(),
+        "machine": {"cores": os.cpu_count(), "threads": torch.get_num_threads(), "processor": platform.machine()},
+        "limits": {"sgemm GFLOP/s": round(machine.products() / 1e9), "memory GB/s": round(machine.reading() / 1e9, 1)},
+        "versions": {package: installed(package) for package in PACKAGES},
+        "rows": rows,
+    }
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_text(json.dumps(content, indent=1) + "\n")
+    figure = picture(rows, model.name)
+    if figure:
+        target.with_suffix(".png").write_bytes(plots.png(figure))
+    print(f"wrote {target}")
+
+
+def installed(package: str) -> str:
+    """A package's version, or that it is not there."""
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "not installed"
+
+
+def picture(rows: list[dict[str, Any]], name: str) -> Any:
+    """How many times as fast emokit reads as each contender."""
+    read = [row for row in rows if row["part"] == "reading" and row["name"] != "emokit"]
+    if not read:
+        return None
+    names = list(dict.fromkeys(row["name"] for row in read))
+    groups: dict[str, list[float]] = {}
+    for row in read:
+        values = groups.setdefault(f"{row['what']}, {row['depth']}", [float("nan")] * len(names))
+        values[names.index(row["name"])] = row["emokit is faster by"]
+    return plots.bars(
+        names, groups, ylabel="times as long as emokit", title=f"Reading {name}: how long each takes, emokit = 1"
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,41 @@
+"""Timing side by side: rounds in which every contender runs once, in turn, so that what slows the machine slows them all."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+
+def rounds(contenders: Mapping[str, Callable[[], Any]], count: int, warm: bool = True) -> dict[str, np.ndarray]:
+    """Seconds of each contender in each round, {name: [rounds]}; each runs once before, unless `warm` is false.
+
+    The order is turned by one from round to round. One that raises is left out, and the error printed.
+    """
+    going = dict(contenders)
+    seconds: dict[str, list[float]] = {name: [] for name in going}
+    for turn in range(-1 if warm else 0, count):
+        names = list(going)
+        start = turn % len(names) if names else 0
+        for name in names[start:] + names[:start]:
+            begun = time.perf_counter()
+            try:
+                going[name]()
+            except Exception as error:  # a peer that does not run here is told, and the others go on
+                print(f"  {name} does not run: {type(error).__name__}: {str(error)[:200]}", flush=True)
+                del going[name], seconds[name]
+                continue
+            if turn >= 0:
+                seconds[name].append(time.perf_counter() - begun)
+    return {name: np.array(values) for name, values in seconds.items()}
+
+
+def ratios(seconds: Mapping[str, np.ndarray], of: str) -> dict[str, tuple[float, float, float]]:
+    """How many times as fast `of` is as each contender: median, least and largest of the rounds."""
+    found = {}
+    for name, values in seconds.items():
+        each = values / seconds[of]
+        found[name] = float(np.median(each)), float(each.min()), float(each.max())
+    return found

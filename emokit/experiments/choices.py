@@ -1,0 +1,371 @@
+"""Choices: how likely one reply is against another, under many steerings at once. No text is generated."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .. import chances, effects
+from ..errors import EmokitError, check_kinds, check_list, check_number, check_text, check_whole
+from ..files import Log, cache_dir
+from ..models import Message, Model, checked_messages
+from ..progress import progress
+from ..steering import Positions, steer
+from ..vectors import Direction, EmotionVectors
+from .conditions import Condition, instructed
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from ..plots import Figure
+
+Array = np.ndarray
+DRAWS = 10_000
+METHOD = 1  # of what is kept on disk; who changes what is measured takes another
+LONG = 60  # seconds from which on a line says how long it will take
+LETTERS = ("A", "B")
+ASKED = "{question}\n\n(A) {a}\n(B) {b}\n\nAnswer with one letter."
+
+
+Strengths = Mapping[str | Direction, float]  # of one steering
+Conditions = Mapping[str, Strengths] | Sequence[Condition]
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Two replies to one prompt; what is measured is how much likelier the first is than the second.
+
+    `content` is a text or a list of messages, both through the chat template; the reply begins with `lead`, which is not
+    counted. With `letters`, the options are shown as (A) and (B) behind the question, in both orders, and the letters are
+    compared; else the options are compared as they are. A choice with a list of messages shows them in the last one.
+
+    >>> Choice("folder", "Shall I empty the folder?", ("Let me check first.", "Done, it is empty."))
+    """
+
+    name: str
+    content: str | Sequence[Message]
+    options: tuple[str, str]
+    letters: bool = False
+    lead: str = ""
+
+    def __post_init__(self) -> None:
+        check_text(self.name, "name")
+        checked_messages(self.content)
+        check_list(self.options, "options", Sequence)
+        if len(self.options) != 2 or self.options[0] == self.options[1]:
+            raise EmokitError("a choice needs two different options", self.options, 'Use for example ("Yes.", "No.").')
+        for option in self.options:
+            check_text(option, "option")
+
+    def prompts(self, model: Model, system: str | None = None) -> list[tuple[str, tuple[str, str]]]:
+        """Each prompt as the model sees it, and what is compared behind it, the first option first; two with letters."""
+        messages = checked_messages(self.content)
+        if not self.letters:
+            return [(model.prompt(instructed(model, system, messages)) + self.lead, self.options)]
+        found = []
+        for a, b in (self.options, self.options[::-1]):
+            asked = ASKED.format(question=messages[-1]["content"], a=a, b=b)
+            shown = [*messages[:-1], {**messages[-1], "content": asked}]
+            letters = LETTERS if a == self.options[0] else LETTERS[::-1]
+            found.append((model.prompt(instructed(model, system, shown)) + self.lead + "(", (letters[0], letters[1])))
+        return found
+
+
+def logprobs(
+    model: Model,
+    vectors: EmotionVectors,
+    prompt: str,
+    continuations: Sequence[str],
+    strengths: Sequence[Strengths],
+    *,
+    block: int | None = None,
+    positions: Positions = "all",
+) -> Array:
+    """Log-probability in nats, summed over tokens, of continuations after a prompt as it is: [strengths, continuations].
+
+    As `model.logprobs` under each steering, but in batches of at most 64 rows, and the prompt read once in each steering
+    where the model's cache allows it. Raises EmokitError as `steer` and `model.logprobs` do.
+
+    >>> choices.logprobs(model, vectors, "He feels", [" sad", " well"], [{}, {"sad": 0.1}])
+    """
+    check_kinds((model, Model), (vectors, EmotionVectors))
+    check_list(strengths, "strengths", Sequence)
+    ids, tails = chances.tails(model, prompt, continuations)
+    if not tails or not strengths:
+        return np.zeros((len(strengths), len(tails)))
+    shared, size = chances.pays(model, ids, tails), chances.room(model, len(ids), tails)
+    copies = max(1, size // len(tails))  # steerings in one batch
+    rows = []
+    for start in range(0, len(strengths), copies):
+        part = list(strengths[start : start + copies])
+        pieces = [tails[at : at + max(1, size // len(part))] for at in range(0, len(tails), max(1, size // len(part)))]
+        if shared:
+            with steer(model, vectors, by_row(part), positions=positions, blocks=block):
+                prefix = chances.read(model, ids, len(part))
+        found = []
+        for piece in pieces:
+            with steer(model, vectors, by_row(part, len(piece)), positions=positions, blocks=block):
+                if shared:
+                    found.append(chances.behind(model, prefix, piece))
+                else:
+                    values = chances.whole(model, ids, list(piece) * len(part))
+                    found.append(np.reshape(values, (len(part), len(piece))))
+        rows.append(np.concatenate(found, axis=1))
+    return np.concatenate(rows)
+
+
+class Kept:
+    """Log-probabilities on disk, so that what was measured once is not again, whatever is asked for beside it."""
+
+    def __init__(self, model: Model, vectors: EmotionVectors) -> None:
+        self.model, self.vectors = model, vectors
+        self.log = Log(cache_dir() / "choices" / f"{model.fingerprint}.jsonl", "key")
+
+    def logprobs(
+        self,
+        prompt: str,
+        continuations: Sequence[str],
+        strengths: Sequence[Strengths],
+        block: int,
+        positions: Positions,
+    ) -> Array:
+        """As `logprobs`, from the disk where it is there; inside another `steer` nothing is kept."""
+        if self.model.steers:
+            return logprobs(
+                self.model, self.vectors, prompt, continuations, strengths, block=block, positions=positions
+            )
+        keys = [self._key(prompt, list(continuations), each, block, positions) for each in strengths]
+        todo = {key: each for key, each in zip(keys, strengths, strict=True) if key not in self.log.rows}
+        if todo:
+            found = logprobs(
+                self.model, self.vectors, prompt, continuations, list(todo.values()), block=block, positions=positions
+            )
+            self.log.add([{"key": key, "nats": row.tolist()} for key, row in zip(todo, found, strict=True)])
+        return np.array([self.log.rows[key]["nats"] for key in keys])
+
+    def _key(
+        self, prompt: str, continuations: list[str], strengths: Strengths, block: int, positions: Positions
+    ) -> str:
+        vectors = self.vectors
+        rows = [np.float32(by_row([strengths])[k][0]) * vectors.direction(k).rows[block] for k in strengths]
+        added = np.sum(rows or [np.zeros(vectors.width)], axis=0, dtype=np.float32) * vectors.norms[block]
+        about: list[Any] = [METHOD, prompt, continuations]
+        if added.any():
+            about += [hashlib.sha256((added + np.float32(0)).tobytes()).hexdigest(), block, positions]  # no -0
+        return hashlib.sha256(json.dumps(about).encode()).hexdigest()[:24]
+
+
+def within(items: Sequence[Any], minutes: float | None, what: str, quiet: bool = False) -> Iterator[Any]:
+    """The items, with a bar, until the next one would probably end after so many minutes; the first comes in any case.
+
+    A line tells after the first item how long all will take, where that is long.
+    """
+    if minutes is not None:
+        check_number(minutes, "budget_minutes", least=0)
+    begun = time.monotonic()
+    for done, item in enumerate(progress(items, desc=what)):
+        spent = time.monotonic() - begun
+        if done and minutes is not None and spent * (1 + 1 / done) > 60 * minutes:
+            break
+        if done == 1 and not quiet and spent * len(items) > LONG:
+            held = "" if minutes is None else f"; stops after about {minutes:g} min"
+            print(f"emokit: {len(items)} {what}, about {spent * len(items) / 60:.0f} min{held}")
+        yield item
+
+
+def by_row(strengths: Sequence[Strengths], copies: int = 1) -> dict[str | Direction, list[float]]:
+    """Several steerings as one, whose lists of strengths make each steering `copies` rows of a batch."""
+    keys = dict.fromkeys(key for each in strengths for key in each)
+    for each in strengths:
+        if any(np.ndim(value) for value in each.values()):
+            raise EmokitError("a list of strengths within one steering", each, "Give each row a steering of its own.")
+    return {key: [float(np.asarray(each.get(key, 0.0))) for each in strengths for _ in range(copies)] for key in keys}
+
+
+def run(
+    model: Model,
+    vectors: EmotionVectors,
+    choices: Sequence[Choice],
+    conditions: Conditions,
+    *,
+    block: int | None = None,
+    positions: Positions = "all",
+    budget_minutes: float | None = None,
+    quiet: bool = False,
+) -> Choices:
+    """Measure choices under conditions: steerings by name, or a list of `rollouts.Condition`, which may have an instruction.
+
+    What was measured is kept on disk. A choice is measured under all conditions before the next; none is begun that would
+    probably end after `budget_minutes`. Raises EmokitError for no choices, two of one name, and as `steer` does.
+
+    >>> choices.run(model, vectors, [choice], {"none": {}, "calm": {"calm": 0.1}, "random 0": {vectors.random(0): 0.1}})
+    """
+    check_kinds((model, Model), (vectors, EmotionVectors))
+    vectors.check(model)
+    told = checked_conditions(conditions)
+    check_list(choices, "choices", Sequence)
+    names = [choice.name for choice in choices if isinstance(choice, Choice)]
+    if not choices or len(set(names)) < len(choices):
+        raise EmokitError("no choices, or not each a Choice with a name of its own", names, "Give a list of Choices.")
+    kept, groups = Kept(model, vectors), grouped(vectors, told, block)
+    sums: list[Array] = []
+    means: list[Array] = []
+    for choice in within(choices, budget_minutes, "choices", quiet):
+        found = np.zeros((2, len(told), 2))
+        for (system, at), rows in groups.items():
+            strengths = [told[i].strengths for i in rows]
+            prompts = choice.prompts(model, system)
+            for order, (prompt, options) in enumerate(prompts):
+                lengths = [len(tail) for tail in chances.tails(model, prompt, options)[1]]
+                nats = kept.logprobs(prompt, options, strengths, at, positions)
+                for i, scale in enumerate(([1, 1], lengths)):
+                    gap = nats[:, 0] / scale[0] - nats[:, 1] / scale[1]
+                    found[i, rows, order] = gap
+                    if len(prompts) == 1:
+                        found[i, rows, 1] = gap
+        sums.append(found[0])
+        means.append(found[1])
+    return Choices(tuple(c.name for c in told), tuple(names[: len(sums)]), np.stack(sums, 1), np.stack(means, 1))
+
+
+def grouped(
+    vectors: EmotionVectors, told: Sequence[Condition], block: int | None
+) -> dict[tuple[str | None, int], list[int]]:
+    """The conditions, by index, that share an instruction and a block, and so may be one batch."""
+    groups: dict[tuple[str | None, int], list[int]] = {}
+    for i, condition in enumerate(told):
+        at = vectors.block(block if condition.block is None else condition.block)
+        groups.setdefault((condition.system, at), []).append(i)
+    return groups
+
+
+def checked_conditions(conditions: Conditions) -> list[Condition]:
+    """Conditions as a list; raises EmokitError for none, two of one name, and what is no condition."""
+    if isinstance(conditions, Mapping):
+        conditions = [Condition(name, strengths) for name, strengths in conditions.items()]
+    check_list(conditions, "conditions", Sequence)
+    for condition in conditions:
+        if not isinstance(condition, Condition):
+            raise EmokitError("not a condition", condition, 'Use {"none": {}, "calm": {"calm": 0.1}}, or Conditions.')
+    names = [condition.name for condition in conditions]
+    if not names or len(set(names)) < len(names):
+        raise EmokitError("no conditions, or two of one name", names, "Give each its own name.")
+    return list(conditions)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Choices:
+    """How much likelier the first option is than the second, in nats.
+
+    `orders` [conditions, choices, 2] sums over tokens, with the first option shown first and second (the same twice without
+    letters); `tokens` likewise has the difference of means over tokens. `gap` and `per_token` [conditions, choices] are
+    their means over both orders. The first condition is what the others are held against.
+    """
+
+    conditions: tuple[str, ...]
+    names: tuple[str, ...]
+    orders: Array
+    tokens: Array
+    seed: int = field(default=0)
+
+    @property
+    def gap(self) -> Array:
+        """The difference of summed log-probabilities, mean of both orders: [conditions, choices]."""
+        return self.orders.mean(2)
+
+    @property
+    def per_token(self) -> Array:
+        """The difference of mean log-probabilities a token, which a longer option does not lose by: [conditions, choices]."""
+        return self.tokens.mean(2)
+
+    @property
+    def place(self) -> Array:
+        """How much likelier an option is for being shown first, in nats: [conditions]; 0 without letters."""
+        return (self.orders[..., 0] - self.orders[..., 1]).mean(1) / 2
+
+    @property
+    def share(self) -> Array:
+        """Probability of the first option among the two, from `gap`: [conditions, choices]."""
+        return 1 / (1 + np.exp(-np.clip(self.gap, -500, 500)))
+
+    def index(self, condition: str) -> int:
+        """The row of a condition; raises EmokitError for an unknown one."""
+        if condition not in self.conditions:
+            raise EmokitError("unknown condition", condition, f"Choose among: {', '.join(self.conditions)}.")
+        return self.conditions.index(condition)
+
+    def mean(
+        self, condition: str, against: str | None = None, values: Array | None = None
+    ) -> tuple[float, float, float]:
+        """Mean over choices and its 95 % bootstrap interval over them, of a condition or its difference to another.
+
+        `values` [conditions, choices] is `gap` unless given: `per_token` or `share` for example.
+        """
+        rows = self.gap if values is None else values
+        found = rows[self.index(condition)]
+        if against is not None:
+            found = found - rows[self.index(against)]
+        low, high = effects.interval(effects.resampled_mean(found[:, None], DRAWS, self.seed))
+        return float(found.mean()), low, high
+
+    def to_frame(self) -> pd.DataFrame:
+        """A row per condition: mean `gap`, `per_token` and `share` with 95 % intervals over choices (`_low`, `_high`), their
+        change against the first condition, `place` (what being shown first adds, nats) and the number of choices."""
+        import pandas as pd
+
+        rows = []
+        for i, condition in enumerate(self.conditions):
+            row: dict[str, Any] = {"condition": condition, "choices": len(self.names)}
+            for name in ("gap", "per_token", "share"):
+                for suffix, against in (("", None), ("_change", self.conditions[0])):
+                    value, low, high = self.mean(condition, against, getattr(self, name))
+                    row |= {name + suffix: value, f"{name}{suffix}_low": low, f"{name}{suffix}_high": high}
+            rows.append(row | {"place": float(self.place[i])})
+        return pd.DataFrame(rows).set_index("condition")
+
+    def __repr__(self) -> str:
+        first = self.conditions[0]
+        told = []
+        for condition in self.conditions[:6]:
+            value, low, high = self.mean(condition, None if condition == first else first)
+            told.append(f"{condition} {value:+.2f} [{low:+.2f}, {high:+.2f}]")
+        more = f" and {len(self.conditions) - 6} more" if len(self.conditions) > 6 else ""
+        return f"Choices({len(self.names)} choices, nats, changes against {first}: {'; '.join(told)}{more})"
+
+    def plot(self) -> Figure:
+        """The change of each condition against the first, with its interval."""
+        from .. import plots
+
+        rows = [self.mean(c, self.conditions[0]) for c in self.conditions[1:]]
+        return plots.changes(
+            self.conditions[1:],
+            {f"change against {self.conditions[0]}, nats": rows},
+            title=f"{len(self.names)} forced choices: first option against second",
+        )
+
+    def _repr_png_(self) -> bytes:
+        from .. import plots
+
+        return plots.png(self.plot())
+
+
+def record(result: Choices) -> dict[str, Any]:
+    """Choices as plain data, to be kept with others."""
+    return {"conditions": result.conditions, "names": result.names, "orders": result.orders, "tokens": result.tokens}
+
+
+def recalled(kept: Mapping[str, Any]) -> Choices:
+    """Choices that `record` made plain data of."""
+    check_whole(len(kept["conditions"]), "a number of conditions", least=1)
+    return Choices(
+        tuple(kept["conditions"]),
+        tuple(kept["names"]),
+        np.array(kept["orders"], float),
+        np.array(kept["tokens"], float),
+    )

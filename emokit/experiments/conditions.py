@@ -1,0 +1,115 @@
+"""Conditions: what a run is made under, by steering, at random or in words; and shares with their intervals."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import numpy as np
+
+from ..errors import EmokitError, check_list, check_number
+from ..models import Message, Model
+from ..vectors import Direction, EmotionVectors
+
+STRENGTH = 0.1
+
+
+@dataclass(frozen=True, eq=False)
+class Condition:
+    """What a run is made under: `strengths` of emotions or Directions at `block` (the best), or an instruction in words.
+
+    `kind` says what it is for: "none", "steering", "random" (the control) or "words".
+
+    >>> Condition("+desperate", {"desperate": 0.1}, kind="steering")
+    Condition(+desperate)
+    """
+
+    name: str
+    strengths: Mapping[str | Direction, float] = field(default_factory=dict)
+    system: str | None = None
+    block: int | None = None
+    kind: str = "none"
+
+    def __repr__(self) -> str:
+        return f"Condition({self.name})"
+
+    def added(self, vectors: EmotionVectors) -> np.ndarray:
+        """What it adds to the residual stream at its block: float32 [width]."""
+        block = vectors.block(self.block)
+        rows = [np.float32(s) * vectors.direction(key).rows[block] for key, s in self.strengths.items()]
+        return np.sum(rows or [np.zeros(vectors.width)], axis=0, dtype=np.float32) * vectors.norms[block]
+
+
+def conditions(
+    vectors: EmotionVectors,
+    emotions: Sequence[str] = ("desperate", "calm"),
+    strength: float | Mapping[str, float] = STRENGTH,
+    *,
+    randoms: int = 1,
+    words: Mapping[str, str] | None = None,
+    block: int | None = None,
+    seed: int = 0,
+) -> tuple[Condition, ...]:
+    """The standard ones: none, each emotion minus and plus, random directions of the same norm, instructions in `words`.
+
+    `strength` is one for all or one for each emotion; the random ones have the largest.
+
+    >>> conditions(vectors, ["calm"], words={"told it may give up": "You may say that it can't be done."})
+    (Condition(none), Condition(-calm), Condition(+calm), Condition(random 0), Condition(told it may give up))
+    """
+    check_list(emotions, "emotions")
+    strengths = {e: strength[e] if isinstance(strength, Mapping) else strength for e in emotions}
+    found = [Condition("none", block=block)]
+    for emotion, size in strengths.items():
+        vectors.index(emotion)
+        check_number(size, "a strength", least=0)
+        for sign, factor in (("-", -1), ("+", 1)):
+            found.append(Condition(f"{sign}{emotion}", {emotion: factor * size}, None, block, "steering"))
+    largest = max(strengths.values(), default=STRENGTH)
+    for i in range(randoms):
+        direction = vectors.random(seed + i)
+        found.append(Condition(direction.name, {direction: largest}, None, block, "random"))
+    found += [Condition(name, {}, system, block, "words") for name, system in (words or {}).items()]
+    return tuple(found)
+
+
+def instructed(model: Model, instruction: str | None, messages: Sequence[Message]) -> list[Message]:
+    """Messages with an instruction: as system message, or at the head of the first one where the template has none."""
+    if instruction is None:
+        return list(messages)
+    told = [{"role": "system", "content": instruction}, *messages]
+    try:
+        if instruction in model.prompt(told):
+            return told
+    except EmokitError:  # the template refuses a system message
+        pass
+    first, *rest = messages
+    return [{**first, "content": f"{instruction}\n\n{first['content']}"}, *rest]
+
+
+class Rate(NamedTuple):
+    """A share of `total` with its 95 % Wilson interval; NaN for none."""
+
+    share: float
+    low: float
+    high: float
+    hits: int
+    total: int
+
+    def __repr__(self) -> str:
+        return f"{self.share:.0%} [{self.low:.0%}, {self.high:.0%}], {self.hits} of {self.total}"
+
+
+def wilson(hits: int, total: int) -> Rate:
+    """How often something happened, with its 95 % Wilson interval.
+
+    >>> wilson(3, 10)
+    30% [11%, 60%], 3 of 10
+    """
+    from scipy.stats import binomtest
+
+    if not total:
+        return Rate(float("nan"), float("nan"), float("nan"), 0, 0)
+    low, high = binomtest(int(hits), int(total)).proportion_ci(method="wilson")
+    return Rate(hits / total, float(low), float(high), int(hits), int(total))

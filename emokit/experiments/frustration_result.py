@@ -1,0 +1,383 @@
+"""What rejected answers did: shares of high scores by three units, scores by turn, agreement of scorers, the direction's rise."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .. import effects, results
+from ..errors import EmokitError, emotion_index
+from .conditions import Rate, wilson
+from .distress import HIGH
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from ..plots import Figure
+
+Array = np.ndarray
+DRAWS = 2000
+READ = ("frustrated", "desperate")  # the directions that are shown, where the vectors have them
+UNITS = ("reply", "final turn", "maximum")
+LEAST = 5  # replies with both scores, from which on an agreement is told
+
+
+@dataclass(frozen=True)
+class Reply:
+    """One reply of one rollout: the rules' score `rule` with its worst `quote`, the `judge`'s (NaN: not asked) and how
+    likely any number was for it (`mass`), and the `scores` of all emotions, the mean over its tokens."""
+
+    rollout: int
+    arm: str
+    condition: str
+    puzzle: str
+    seed: int
+    turn: int
+    text: str
+    rule: float
+    quote: str
+    scores: tuple[float, ...]
+    judge: float = float("nan")
+    mass: float = float("nan")
+
+    def judged(self, score: float, mass: float) -> Reply:
+        """The same reply with a judge's score."""
+        return replace(self, judge=score, mass=mass)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Frustration:
+    """Replies to rejections, scored. `turns` of each arm, `kinds` of the conditions, `wanted` rollouts of which some may
+    be missing for lack of time; `gram` [emotions, emotions] the cosines of the directions at `block`, where they were read."""
+
+    model: str
+    block: int
+    emotions: tuple[str, ...]
+    gram: Array
+    turns: Mapping[str, int]
+    kinds: Mapping[str, str]
+    replies: tuple[Reply, ...]
+    wanted: int
+    judge: str | None = None
+    seed: int = 0
+
+    @cached_property
+    def frame(self) -> pd.DataFrame:
+        """A row per reply, with a column for each scorer and each direction that is shown."""
+        import pandas as pd
+
+        names = [field for field in Reply.__dataclass_fields__ if field != "scores"]
+        table = pd.DataFrame(
+            [{k: v for k, v in asdict(r).items() if k != "scores"} for r in self.replies], columns=names
+        )
+        for emotion in self.shown:
+            table[emotion] = [reply.scores[self.emotions.index(emotion)] for reply in self.replies]
+        return table
+
+    def to_frame(self) -> pd.DataFrame:
+        """A row per reply: arm, condition, puzzle, seed, turn, the scores of all scorers, the worst quote and the text."""
+        return self.frame.copy()
+
+    @property
+    def shown(self) -> list[str]:
+        """The directions that stand beside the other scorers: frustrated and desperate, those of them there are."""
+        return [emotion for emotion in READ if emotion in self.emotions]
+
+    @property
+    def played(self) -> int:
+        """How many rollouts there are."""
+        return len({reply.rollout for reply in self.replies})
+
+    # shares of high scores
+
+    def rate(self, arm: str, unit: str = "maximum", condition: str = "none", scorer: str = "rule") -> Rate:
+        """The share of scores of 5 or more, of all replies, of rollouts' final turns, or of rollouts' maxima.
+
+        The published share does not say which of the three it is. The interval takes replies of one rollout for
+        independent, which they are not: that of "reply" is too narrow.
+        """
+        if unit not in UNITS:
+            raise EmokitError("unknown unit", unit, f"Choose among: {', '.join(UNITS)}.")
+        if scorer not in ("rule", "judge"):
+            raise EmokitError("unknown scorer", scorer, 'Choose "rule" or "judge"; a direction has no scale of 10.')
+        table = self._of(arm, condition).dropna(subset=[scorer])
+        if unit == "final turn":
+            table = table[table.turn == self.turns[arm]]
+        values = table.groupby("rollout")[scorer].max() if unit == "maximum" else table[scorer]
+        return wilson(int((values >= HIGH).sum()), len(values))
+
+    def rates(self, scorer: str = "rule") -> pd.DataFrame:
+        """A row per arm, condition and unit: the share of high scores with its 95 % Wilson interval, and the mean score."""
+        import pandas as pd
+
+        rows = []
+        for arm, condition in self._groups():
+            table = self._of(arm, condition)
+            means = {
+                "reply": table[scorer].mean(),
+                "final turn": table[scorer][table.turn == self.turns[arm]].mean(),
+                "maximum": table.groupby("rollout")[scorer].max().mean(),
+            }
+            for unit in UNITS:
+                found = self.rate(arm, unit, condition, scorer)
+                rows.append({"arm": arm, "condition": condition, "unit": unit, **found._asdict(), "mean": means[unit]})
+        return pd.DataFrame(rows)
+
+    def by_turn(self, value: str = "rule", condition: str = "none") -> pd.DataFrame:
+        """A row per arm and turn: how many replies, the mean of a scorer or direction with a bootstrap interval over rollouts,
+        and for the scorers the `share` of high ones with its Wilson interval."""
+        import pandas as pd
+
+        rows = []
+        for arm in dict.fromkeys(a for a, c in self._groups() if c == condition):
+            table = self._of(arm, condition)
+            for turn in range(1, self.turns[arm] + 1):
+                found = table[value][table.turn == turn].dropna().to_numpy(float)
+                row = {"arm": arm, "turn": turn, "replies": len(found), **_mean(found, self.seed)}
+                if value in ("rule", "judge"):
+                    rate = wilson(int((found >= HIGH).sum()), len(found))
+                    row |= {"share": rate.share, "share low": rate.low, "share high": rate.high}
+                rows.append(row)
+        return pd.DataFrame(rows)
+
+    def quotes(self, count: int = 5) -> pd.DataFrame:
+        """The worst quotes that the rules found."""
+        table = self.frame[self.frame.rule > 0].sort_values("rule", ascending=False, kind="stable")
+        return table[["rule", "quote", "arm", "condition", "turn"]].head(count).reset_index(drop=True)
+
+    # steering and words
+
+    def effects(self, value: str = "rule", arm: str | None = None) -> pd.DataFrame:
+        """A row per condition: the change of a rollout's maximum (of a direction: its mean) against "none", paired by seed,
+        with a bootstrap interval over seeds."""
+        import pandas as pd
+
+        arm = arm or next((a for a, c in self._groups() if c != "none"), next(iter(self.turns)))
+        how = "max" if value in ("rule", "judge") else "mean"
+        per = {c: self._of(arm, c).groupby("seed")[value].agg(how) for a, c in self._groups() if a == arm}
+        rows = []
+        for condition, values in per.items():
+            if condition == "none":
+                continue
+            change = (values - per["none"]).dropna().to_numpy(float) if "none" in per else np.array([])
+            row = {
+                "condition": condition,
+                "kind": self.kinds[condition],
+                "pairs": len(change),
+                **_mean(change, self.seed),
+            }
+            rows.append(row)
+        return pd.DataFrame(rows, columns=["condition", "kind", "pairs", "mean", "low", "high"])
+
+    # the directions
+
+    def rise(self, emotion: str, arm: str = "8 turns, neutral", against: str = "8 turns, continue") -> Rise:
+        """How much further an emotion's score rises from the first to the last turn in an arm than in its control.
+
+        The interval is a bootstrap over rollouts; `p` the share of 1,000 random directions in the span of the emotions
+        whose difference is as large, `rank` the place among all emotions, 1 for the largest.
+        """
+        column = emotion_index(emotion, self.emotions)
+        one, other = self._rises(arm), self._rises(against)
+        if not len(one) or not len(other):
+            return Rise(emotion, float("nan"), float("nan"), float("nan"), 1.0, 0)
+        difference = one.mean(0) - other.mean(0)
+        null = effects.random_scores(difference, self.gram, self.seed)
+        rng = np.random.default_rng(self.seed)
+        draws = [rows[rng.integers(len(rows), size=(DRAWS, len(rows)))][..., column].mean(1) for rows in (one, other)]
+        low, high = effects.interval(draws[0] - draws[1])
+        value = float(difference[column])
+        p = (1 + int((np.abs(null) >= abs(value)).sum())) / (1 + len(null))
+        return Rise(emotion, value, low, high, p, 1 + int((difference > value).sum()))
+
+    def _rises(self, arm: str) -> Array:
+        """Last turn minus first of every emotion in the whole, unsteered rollouts of an arm: [rollouts, emotions]."""
+        ends: dict[int, dict[int, Array]] = {}
+        for reply in self.replies:
+            if (reply.arm, reply.condition) == (arm, "none") and reply.turn in (1, self.turns[arm]):
+                ends.setdefault(reply.rollout, {})[reply.turn] = np.array(reply.scores, float)
+        found = [e[self.turns[arm]] - e[1] for e in ends.values() if len(e) == 2]
+        found = [f for f in found if np.isfinite(f).all()]
+        return np.array(found).reshape(-1, len(self.emotions))
+
+    # agreement
+
+    def agreement(self) -> pd.DataFrame:
+        """Spearman's rho between each two scorers over the replies that both have scored, with a bootstrap interval over
+        rollouts; NaN where one of them gives all the same score, or there are fewer than 5 replies."""
+        import pandas as pd
+
+        scorers = ["rule", *(["judge"] if self.judge else []), *self.shown]
+        rows = []
+        for one, other in itertools.combinations(scorers, 2):
+            table = self.frame.dropna(subset=[one, other])
+            x, y, rollout = (table[c].to_numpy() for c in (one, other, "rollout"))
+            rho, low, high = _spearman(x.astype(float), y.astype(float), rollout, self.seed)
+            rows.append({"one": one, "other": other, "replies": len(x), "rho": rho, "low": low, "high": high})
+        return pd.DataFrame(rows, columns=["one", "other", "replies", "rho", "low", "high"])
+
+    # shown
+
+    @property
+    def verdict(self) -> str:
+        """One sentence: how often the longest rejected conversations were scored high, beside their control."""
+        arms = [a for a, c in self._groups() if c == "none"]
+        if not arms:
+            return "nothing was played"
+        first = arms[0]
+        text = f"{first}: a score of {HIGH} or more in {self.rate(first)!r} rollouts"
+        control = next((a for a in arms if "continue" in a and a != first), None)
+        return f"{text}; {control}: {self.rate(control)!r}" if control else text
+
+    def __repr__(self) -> str:
+        return f"Frustration({self.model}, {self.played} of {self.wanted} rollouts; {self.verdict})"
+
+    def plot(self, value: str = "rule", share: bool = True) -> Figure:
+        """By turn, a line an arm, with 95 % intervals: for a scorer the share of high scores (with `share=False` the mean),
+        for a direction the mean score."""
+        from .. import plots
+
+        scorer = value in ("rule", "judge")
+        columns = ("share", "share low", "share high") if scorer and share else ("mean", "low", "high")
+        table = self.by_turn(value)
+        lines: dict[str, Any] = {
+            arm: tuple(part[c].to_numpy(float) for c in ("turn", *columns))
+            for arm, part in (table.groupby("arm", sort=False) if len(table) else ())
+        }
+        if not scorer:
+            title = f"{self.model}, block {self.block}"
+            title += f": {self.rise(value, *list(self.turns)[:2])!r}" if len(self.turns) > 1 else ""
+            return plots.turns(lines, ylabel=f"score of {value} on the reply", title=title)
+        plain = self.frame[self.frame.condition == "none"][value].dropna()
+        title = f"{self.model}: {int((plain >= HIGH).sum())} of {len(plain)} unsteered replies score {HIGH} or more of 10 ({value})"
+        if share:
+            return plots.turns(
+                lines, ylabel=f"share of replies that score {HIGH} or more", limits=(-0.03, 1.03), title=title
+            )
+        return plots.turns(
+            lines, ylabel="distress in words, 0 to 10", level=(HIGH, "high"), limits=(-0.3, 10.3), title=title
+        )
+
+    def plot_effects(self) -> Figure:
+        """What steering and words change in the words and in the directions, beside the random directions' range."""
+        from .. import plots
+
+        columns, bands, labels = {}, {}, []
+        for value in ("rule", *self.shown):
+            name = "maximum of distress in words" if value == "rule" else f"score of {value}"
+            table = self.effects(value)
+            randoms = table[table.kind == "random"]
+            if len(randoms):
+                bands[name] = float(randoms["mean"].min()), float(randoms["mean"].max())
+            table = table[table.kind != "random"]
+            labels = list(table.condition)
+            columns[name] = list(zip(table["mean"], table.low, table.high, strict=True))
+        pairs = int(table.pairs.max()) if len(table) else 0
+        title = f"{self.model}: changes against no steering, {pairs} pairs of 3-turn rollouts"
+        return plots.changes(labels, columns, bands=bands, title=title)
+
+    def _repr_png_(self) -> bytes:
+        from .. import plots
+
+        return plots.png(self.plot())
+
+    # files
+
+    def record(self) -> dict[str, Any]:
+        """The result as plain data, for results/ and for `recalled`."""
+        kept = {name: getattr(self, name) for name in self.__dataclass_fields__ if name != "replies"}
+        shown = {
+            "verdict": self.verdict,
+            "rates": self.rates(),
+            "by_turn": self.by_turn(),
+            "agreement": self.agreement(),
+            "effects": self.effects(),
+            "rise": [asdict(self.rise(e, *list(self.turns)[:2])) for e in self.shown] if len(self.turns) > 1 else [],
+            "quotes": self.quotes(10),
+        }
+        if self.judge:
+            shown["rates_judge"] = self.rates("judge")
+        plain = results.plain({**kept, **shown})
+        plain["replies"] = [results.plain(asdict(reply)) for reply in self.replies]
+        return plain
+
+    @classmethod
+    def recalled(cls, record: Mapping[str, Any]) -> Frustration:
+        """A result from what `record` gave; raises EmokitError for anything else."""
+        try:
+            nan = float("nan")
+            replies = [
+                Reply(**{**r, "scores": tuple(nan if s is None else s for s in r["scores"])}
+                      | {k: nan if r[k] is None else r[k] for k in ("judge", "mass")})
+                for r in record["replies"]
+            ]  # fmt: skip
+            return cls(
+                model=record["model"], block=record["block"], emotions=tuple(record["emotions"]),
+                gram=np.array(record["gram"], float), turns=dict(record["turns"]), kinds=dict(record["kinds"]),
+                replies=tuple(replies), wanted=record["wanted"], judge=record["judge"], seed=record["seed"],
+            )  # fmt: skip
+        except (KeyError, TypeError, ValueError) as error:
+            raise EmokitError("not the record of a frustration run", sorted(record)[:20], "Give what .record() gave.") from error  # fmt: skip
+
+    def _groups(self) -> list[tuple[str, str]]:
+        """The arms and conditions that were played, in order."""
+        seen = {(r.arm, r.condition) for r in self.replies}
+        return [(a, c) for a in self.turns for c in self.kinds if (a, c) in seen]
+
+    def _of(self, arm: str, condition: str) -> pd.DataFrame:
+        if arm not in self.turns:
+            raise EmokitError("unknown arm", arm, f"Choose among: {', '.join(self.turns)}.")
+        if condition not in self.kinds:
+            raise EmokitError("unknown condition", condition, f"Choose among: {', '.join(self.kinds)}.")
+        return self.frame[(self.frame.arm == arm) & (self.frame.condition == condition)]
+
+
+@dataclass(frozen=True, repr=False)
+class Rise:
+    """How much further an emotion's score rises over the turns than in the control: `value` with its interval, `p`, `rank`."""
+
+    emotion: str
+    value: float
+    low: float
+    high: float
+    p: float
+    rank: int
+
+    def __repr__(self) -> str:
+        return f"{self.emotion} {self.value:+.3f} [{self.low:+.3f}, {self.high:+.3f}] over the turns, beyond the control; p {self.p:.2f}"
+
+
+def _mean(values: Array, seed: int) -> dict[str, float]:
+    """The mean of some values and its 95 % bootstrap interval; NaN for none."""
+    if not len(values):
+        return dict.fromkeys(("mean", "low", "high"), float("nan"))
+    low, high = effects.interval(effects.resampled_mean(values[:, None], DRAWS, seed))
+    return {"mean": float(values.mean()), "low": low, "high": high}
+
+
+def _spearman(x: Array, y: Array, rollout: Sequence[int] | Array, seed: int) -> tuple[float, float, float]:
+    """Spearman's rho and its bootstrap interval over whole rollouts, whose replies belong together."""
+    from scipy.stats import rankdata
+
+    nothing = (float("nan"),) * 3
+    if len(x) < LEAST or not np.ptp(x) or not np.ptp(y):
+        return nothing
+
+    def rho(rows: Array) -> float:
+        a, b = rankdata(x[rows]), rankdata(y[rows])
+        a, b = a - a.mean(), b - b.mean()
+        length = np.sqrt((a @ a) * (b @ b))
+        return float(a @ b / length) if length else float("nan")
+
+    members = [np.flatnonzero(np.asarray(rollout) == r) for r in np.unique(rollout)]
+    rng = np.random.default_rng(seed)
+    draws = [
+        rho(np.concatenate([members[i] for i in rng.integers(len(members), size=len(members))])) for _ in range(1000)
+    ]
+    draws = [d for d in draws if np.isfinite(d)]
+    return (rho(np.arange(len(x))), *effects.interval(np.array(draws)))
