@@ -27,6 +27,15 @@ def record(
 
     The schema is in results/README.md. Numbers keep six digits; NaN and infinities become null.
     """
+    return {
+        **about(result, command=command, model=model, stories=stories, seconds=seconds),
+        "values": {name: plain(_value(result, name)) for name in names},
+        "table": plain(result.to_frame().reset_index().drop(columns="index", errors="ignore").to_dict("records")),
+    }
+
+
+def about(result: Any, *, command: str, model: Model, stories: StorySet, seconds: float) -> dict[str, Any]:
+    """Where a result comes from: what was run, when, with which versions, on which model and stories."""
     from . import __version__
 
     return {
@@ -40,7 +49,14 @@ def record(
             "python": platform.python_version(),
             **{package: version(package) for package in PACKAGES},
         },
-        "model": model.facts(),
+        "model": {
+            "name": model.name,
+            "fingerprint": model.fingerprint,
+            "type": model.hf.config.model_type,
+            "n_blocks": model.n_blocks,
+            "width": model.width,
+            "dtype": str(model.dtype).removeprefix("torch."),
+        },
         "stories": {
             "fingerprint": stories.fingerprint,
             "count": len(stories),
@@ -48,8 +64,6 @@ def record(
             "topics": len(stories.topics),
             "neutral": len(stories.neutral),
         },
-        "values": {name: plain(_value(result, name)) for name in names},
-        "table": plain(result.to_frame().reset_index().drop(columns="index", errors="ignore").to_dict("records")),
     }
 
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -280,6 +280,12 @@ class Frustration:
         pairs = int(table.pairs.max()) if len(table) else 0
         title = f"{self.model}: changes against no steering, {pairs} pairs of 3-turn rollouts"
         return plots.changes(labels, columns, bands=bands, title=title)
+
+    def figures(self) -> dict[str, Callable[[], Figure]]:
+        """Every figure by name, as a function that draws it."""
+        found: dict[str, Callable[[], Figure]] = {"high": self.plot, "mean": partial(self.plot, share=False)}
+        found |= {emotion: partial(self.plot, emotion) for emotion in self.shown}
+        return {**found, "effects": self.plot_effects}
 
     def _repr_png_(self) -> bytes:
         from .. import plots

@@ -18,7 +18,7 @@ from . import choices, sandbox, scripted
 from .attempts import NO_CODE, answer, gave_up, handed_in
 from .cheating import RULES, judge
 from .rollouts import Condition, Rate, Rollout, Script, conditions, play, runs, wilson
-from .scripted import Trace, tempted, trace
+from .scripted import SCRIPTS, Trace, tempted, trace
 from .tasks import TASKS, Task
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "RULES",
+    "SCRIPTS",
     "TASKS",
     "ImpossibleTask",
     "Outcomes",

@@ -1,0 +1,86 @@
+"""What steering does to behaviour, on one model: impossible tasks, frustration, tone, caution, and what each costs.
+
+Usage: behaviour.py [MODEL] [--minutes N] [--only NAME ...] [--out FOLDER]
+
+MODEL is a hub id, a folder or a .gguf file (SmolLM2-135M-Instruct without it). Each experiment ends within about N minutes
+(10 unless given) and says what it has by then; the same call again goes on where the last one stopped, as what was measured
+is kept in the cache. Writes FOLDER/<experiment>.json and its figures; FOLDER is results/<model>.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import inspect
+import re
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import emokit
+from emokit.files import replacing
+from emokit.plots import png
+from emokit.results import about, plain, write
+
+RESULTS = Path(__file__).parent.parent / "results"
+# name of an experiment -> what is given to its module's `run` beside the model, the vectors, minutes and the seed
+EXPERIMENTS: dict[str, tuple[str, ...]] = {
+    "impossible_task": ("stories",),
+    "frustration": ("judge",),
+    "tone": (),
+    "caution": (),
+    "side_effects": (),
+}
+
+
+def folder_of(name: str) -> Path:
+    """The folder of a model's results: its name in small letters, without "instruct"."""
+    stem = name.rsplit("/", 1)[-1].lower()
+    return RESULTS / re.sub(r"-(instruct|it|chat)(?=-|$)", "", stem)
+
+
+def run(name: str, model: Any, vectors: Any, stories: Any, minutes: float, seed: int) -> Any:
+    """Run one experiment."""
+    function = importlib.import_module(f"emokit.experiments.{name}").run
+    more = {"stories": stories, "judge": model}
+    chosen = {key: more[key] for key in EXPERIMENTS[name]}
+    wanted = inspect.signature(function).parameters
+    return function(model, vectors, minutes=minutes, seed=seed, **{k: v for k, v in chosen.items() if k in wanted})
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the chosen experiments one after the other, each written as soon as it ends."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("model", nargs="?", help="a hub id, a folder or a .gguf file; SmolLM2-135M-Instruct without it")
+    parser.add_argument("--minutes", type=float, default=10, help="for each experiment, about")
+    parser.add_argument("--only", action="append", choices=EXPERIMENTS, help="an experiment; may be given again")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--out", type=Path, help="the folder to write to; results/<model> without it")
+    told = sys.argv[1:] if arguments is None else arguments
+    chosen = parser.parse_args(told)
+    shown = " ".join(Path(a).name if a == chosen.model else a for a in told if a != str(chosen.out)).replace(
+        " --out", ""
+    )
+    model = emokit.load_model(chosen.model)
+    stories = emokit.load_stories()
+    vectors = emokit.extract(model, stories)
+    print(model, vectors, sep="\n")
+    out = chosen.out or folder_of(model.name)
+    for name in chosen.only or EXPERIMENTS:
+        begun = time.perf_counter()
+        result = run(name, model, vectors, stories, chosen.minutes, chosen.seed)
+        seconds = time.perf_counter() - begun
+        command = f"python tools/behaviour.py {shown}".strip()
+        header = about(result, command=command, model=model, stories=stories, seconds=seconds)
+        write({**header, "values": plain(result.record())}, out / f"{name}.json")
+        draw = result.figures() if hasattr(result, "figures") else {"": result.plot}
+        for figure, make in draw.items():
+            with replacing(out / f"{name}{f'_{figure}' if figure else ''}.png") as path:
+                path.write_bytes(png(make()))
+        print(f"{name} ({seconds:.0f} s): {result!r}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
