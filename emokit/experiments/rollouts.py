@@ -152,19 +152,18 @@ def _play_missing(
     first = [run for _, run in missing[:rows]]
     row_seconds = player.probe(first)  # of one rollout's first turn
     limit = float("inf") if budget is None else 60 * budget
-    turns = max(_turns(run.script) for _, run in missing)
-    guess = row_seconds * turns
-    size = rows if limit == float("inf") else int(max(1, min(rows, (limit - time.monotonic() + begun) / guess)))
+    turns = [_turns(run.script) for _, run in missing]
     if not quiet:
         held = "" if budget is None else f"; stops after about {budget:g} min"
-        print(f"emokit: {len(missing)} rollouts, about {_minutes(guess * len(missing))} at most{held}")
+        print(f"emokit: {len(missing)} rollouts, about {_minutes(row_seconds * sum(turns))} at most{held}")
+    longest = row_seconds * max(turns[:rows])
+    size = rows if limit == float("inf") or not longest else int(max(1, min(rows, (limit - time.monotonic() + begun) / longest)))  # fmt: skip
     done = 0
     with progress(total=len(missing), desc="rollouts", unit="rollout") as bar:
         while done < len(missing):
             wave = missing[done : done + size]
             spent = time.monotonic() - begun
-            each = spent / done if done else 0.0
-            if done and spent + each * len(wave) > limit:
+            if done and spent * (1 + sum(turns[done : done + size]) / max(1, sum(turns[:done]))) > limit:
                 break
             for key, row in player.wave(wave):
                 kept.add([{"key": key, **row}])
