@@ -83,7 +83,11 @@ def main(names: list[str]) -> None:
     from browser import lab as labs
     from playwright.sync_api import sync_playwright
 
-    with tempfile.TemporaryDirectory() as folder, closing(labs.Lab(Path(folder))) as lab, sync_playwright() as playwright:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        closing(labs.Lab(Path(folder))) as lab,
+        sync_playwright() as playwright,
+    ):
         browser = playwright.chromium.launch(executable_path=labs.CHROMIUM, args=labs.FLAGS)
         desk = labs.Desk(lab, browser.new_page(viewport={"width": 1040, "height": 2400}))
         page = desk.page

@@ -50,7 +50,9 @@ def setup(real: str = "") -> str:
     """The first cell: a tiny model, or SmolLM2 with the vectors of the file `real`; the cache is this process's."""
     from emokit.files import cache_dir
 
-    return (REAL if real else TINY).format(root=str(TESTS.parent), tests=str(TESTS), vectors=real, cache=str(cache_dir()))
+    return (REAL if real else TINY).format(
+        root=str(TESTS.parent), tests=str(TESTS), vectors=real, cache=str(cache_dir())
+    )
 
 
 class Lab:
@@ -165,7 +167,9 @@ class Notebook:
 
     def theme(self, name: str) -> None:
         """Turn JupyterLab "Light" or "Dark", and wait until its style sheet is there."""
-        self.page.evaluate("n => window.jupyterapp.commands.execute('apputils:change-theme', { theme: n })", f"JupyterLab {name}")
+        self.page.evaluate(
+            "n => window.jupyterapp.commands.execute('apputils:change-theme', { theme: n })", f"JupyterLab {name}"
+        )
         self.page.wait_for_function(f"document.body.dataset.jpThemeLight === '{str(name == 'Light').lower()}'")
 
     def output(self, cell: int) -> str:
