@@ -11,8 +11,9 @@ import emokit
 from emokit import EmokitError, effects, results
 from emokit.experiments import impossible_task, sandbox, scripted
 from emokit.experiments.attempts import gave_up, handed_in
-from emokit.experiments.impossible_task import TASKS, Outcomes, outcome, script
+from emokit.experiments.impossible_task import TASKS, script
 from emokit.experiments.rollouts import conditions
+from emokit.experiments.tally import Outcomes, outcome
 from emokit.experiments.transcripts import SCRIPTS
 from emokit.stories import Story, StorySet
 

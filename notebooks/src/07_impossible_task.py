@@ -350,7 +350,7 @@ print(stored["model"]["name"], "|", result.outcomes)
 result.plot()
 
 # %%
-result.choices.plot()
+result.plot_choices()
 
 # %%
 result.trace.plot()
