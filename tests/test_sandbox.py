@@ -7,6 +7,7 @@ import sys
 import textwrap
 import time
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -396,3 +397,10 @@ def test_bad_arguments(arguments, what):
 def test_a_bad_memory_limit():
     with pytest.raises(EmokitError, match="memory"):
         sandbox.run("1", memory=1)
+
+
+@needs_bubblewrap
+def test_many_at_once_do_not_share_a_limit():
+    code = "import time; time.sleep(2); import threading; t = [threading.Thread(target=time.sleep, args=(0.5,)) for _ in range(8)]; [x.start() for x in t]; print('fine')"
+    with ThreadPoolExecutor(4) as pool:
+        assert [ran.stdout for ran in pool.map(run, [code] * 4)] == ["fine\n"] * 4

@@ -21,8 +21,13 @@ def begin(job: dict[str, Any]) -> None:
 
     if job["drop"]:  # started by root: from here on an ordinary user, whom the limit on processes binds
         os.setgroups([])
-        os.setresgid(NOBODY, NOBODY, NOBODY)
-        os.setresuid(NOBODY, NOBODY, NOBODY)
+        for user in (job["drop"], NOBODY):
+            with suppress(OSError):  # a container may not have so large a number
+                os.setresgid(user, user, user)
+                os.setresuid(user, user, user)
+                break
+        if os.geteuid() == 0:
+            sys.exit("cannot give up root's rights")
     os.umask(0o077)
     for name, text in job["files"].items():
         if os.path.dirname(name):
