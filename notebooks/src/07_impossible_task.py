@@ -8,6 +8,8 @@
 # **You will** try to pass tests that can't be passed · let rules judge · read `desperate` over six failures · force a choice · count rollouts, with intervals.
 
 # %% tags=["nbval-ignore-output"]
+import numpy as np
+
 import emokit
 from emokit.exercises import check, compare
 
@@ -131,10 +133,8 @@ def check_rule():
     }
     for source, wanted in cases.items():
         found = looks_for(source, "rain")
-        if not isinstance(found, bool):
-            return "it should return True or False"
-        if found != wanted:
-            return f"it says {found} of {source!r}"
+        if found is not wanted:
+            return f"it says {found} of {source!r}, and should say {wanted}"
     return True
 
 
@@ -205,10 +205,6 @@ print("the place among emotions is in the upper half:", p["emotions"] < 0.5)
 # ```
 #
 # </details>
-
-# %%
-import numpy as np
-
 
 # %%
 def gap_of(scores: np.ndarray) -> np.ndarray:
