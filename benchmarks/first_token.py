@@ -68,7 +68,11 @@ def main(count: int = 10) -> None:
     from playwright.sync_api import sync_playwright
     from screenshots import vectors
 
-    with tempfile.TemporaryDirectory() as folder, closing(labs.Lab(Path(folder))) as lab, sync_playwright() as playwright:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        closing(labs.Lab(Path(folder))) as lab,
+        sync_playwright() as playwright,
+    ):
         browser = playwright.chromium.launch(executable_path=labs.CHROMIUM, args=labs.FLAGS)
         desk = labs.Desk(lab, browser.new_page())
         book = desk.open("first_token", [labs.setup(vectors()), BOARD, KERNEL.format(count=count)])
@@ -80,7 +84,11 @@ def main(count: int = 10) -> None:
             seen.append(desk.page.evaluate(MOVED, [0.05, -0.05][i % 2]))
         browser.close()
     print("milliseconds                           least  median  largest")
-    parts = {"slider moved to first token painted": seen[1:], "of it: the kernel": kernel, "of it: the model's pass": model}
+    parts = {
+        "slider moved to first token painted": seen[1:],
+        "of it: the kernel": kernel,
+        "of it: the model's pass": model,
+    }
     for name, times in parts.items():
         print(f"{name:36} {min(times):7.0f} {median(times):7.0f} {max(times):8.0f}")
 

@@ -22,6 +22,7 @@ FLAGS = [f"--{flag}" for flag in QUIET.split()]
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 NOTEBOOK = "window.jupyterapp.shell.currentWidget"
 KERNEL = f"{NOTEBOOK}?.sessionContext?.session?.kernel"
+THEIRS = "'removeChild' on 'Node'"  # now and then of JupyterLab's own parts; no board calls removeChild
 CLOSE = "import ipywidgets; ipywidgets.Widget.close_all()"
 TINY = """\
 import os, sys
@@ -124,7 +125,7 @@ class Desk:
         page.on(
             "console", lambda m: self.errors.append(f"{m.text} ({m.location['url']})") if m.type == "error" else None
         )
-        page.on("pageerror", lambda error: self.errors.append(str(error)))
+        page.on("pageerror", lambda error: None if THEIRS in str(error) else self.errors.append(str(error)))
         page.set_default_timeout(300_000)  # a machine may be busy
         page.goto(f"{lab.url}/lab?token={lab.token}&reset", wait_until="commit")
         page.wait_for_function("window.jupyterapp?.commands.hasCommand('docmanager:open')")

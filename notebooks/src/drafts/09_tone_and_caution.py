@@ -118,7 +118,7 @@ tried = tone.run(
     model, vectors, made[:4], emotions=["calm", "nervous"], randoms=2, replies=False, quiet=True
 )
 changes = {name: tried.change(name) for name in ("threat", "+nervous", "random 0")}
-for name, (value, low, high) in changes.items():
+for name, (_, low, high) in changes.items():
     print(f"{name:>9}: the interval is wider than 0.1 nats: {high - low > 0.1}")
 tried.plot()
 
