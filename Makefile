@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: setup lab demo test browser soak lint notebooks bench clean
+.PHONY: setup lab demo test soak lint notebooks bench clean
 
 setup: $(READY)
 
@@ -21,13 +21,14 @@ lab: $(READY)
 demo: $(READY)
 	$(BIN)/python tools/demo.py
 
+# Two files at a time, each on one thread: two processes with two threads each would wait for one another.
+TOGETHER := OMP_NUM_THREADS=1 TQDM_DISABLE=1 $(BIN)/python -m pytest -n 2 --dist loadfile
+
 test: $(READY)
 	$(BIN)/python tools/notebooks.py --check
-	$(BIN)/python -m pytest tests
-	TQDM_DISABLE=1 $(BIN)/python -m pytest --nbval --nbval-current-env --nbval-cell-timeout=600 notebooks
-
-browser: $(READY)
-	$(BIN)/python -m pytest tests/browser
+	$(BIN)/python -c 'import emokit; emokit.extract(emokit.load_model(), emokit.load_stories())'
+	$(TOGETHER) tests
+	$(TOGETHER) --nbval --nbval-current-env --nbval-cell-timeout=600 notebooks
 
 soak: $(READY)
 	$(BIN)/python -m pytest tests/soak

@@ -30,8 +30,8 @@ _NAMES = {
     "calibrate": "calibration",
 }
 _MODULES = (
-    "activations", "calibration", "dose", "errors", "fetch", "geometry", "lens", "lint", "models", "plots", "reading", "selection", "steering", "stories",
-    "validation", "vectors", "widgets",
+    "activations", "calibration", "dose", "errors", "fetch", "geometry", "lens", "lint", "models", "plots", "ranks", "reading", "selection", "sharing", "steering",
+    "stories", "validation", "vectors", "widgets",
 )  # fmt: skip
 __all__ = [*_NAMES, *_MODULES]
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -11,6 +12,7 @@ import numpy as np
 import torch
 
 from .errors import EmokitError, check_list, check_text
+from .structure import widener
 
 if TYPE_CHECKING:
     from .models import Model
@@ -101,6 +103,38 @@ def behind(model: Model, prefix: Prefix, tails: Sequence[Sequence[int]]) -> Arra
             found[row, i] = _sum(prefix.logits[row : row + 1], tail[:1])
             if later is not None and len(tail) > 1:
                 found[row, i] += _sum(later[row * len(tails) + i], tail[1:])
+    return found
+
+
+@contextmanager
+def widened(model: Model, block: int, rows: int) -> Iterator[None]:
+    """Within the `with`, a batch of one row becomes so many equal rows behind a block, before steers act there.
+
+    So the blocks before it read once what all steerings at it share. For models that can (`model.widens`).
+    """
+    handle = model.blocks[block].register_forward_hook(widener(rows), prepend=True)
+    try:
+        yield
+    finally:
+        handle.remove()
+
+
+def behind_each(model: Model, prefix: Prefix, tails: Sequence[Sequence[int]]) -> Array:
+    """As `behind`, but within `widened`, where one row stands for all rows of the prefix: a batch for each tail."""
+    found = np.zeros((len(prefix.logits), len(tails)))
+    for i, tail in enumerate(tails):
+        later = None
+        if len(tail) > 1:
+            with model.lock, torch.inference_mode(), model.replying(-1):
+                later = model.forward(
+                    input_ids=torch.tensor([list(tail[:-1])], device=model.device),
+                    past_key_values=deepcopy(prefix.cache),
+                    use_cache=True,
+                )
+        for row in range(len(found)):
+            found[row, i] = _sum(prefix.logits[row : row + 1], tail[:1])
+            if later is not None:
+                found[row, i] += _sum(later[row], tail[1:])
     return found
 
 

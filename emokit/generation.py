@@ -142,6 +142,8 @@ def groups(model: Model, prompts: Sequence[Sequence[int]], limit: int) -> list[l
     All of them where the model takes padded prompts; else, and where a reply may meet the end of the context, those of
     one length.
     """
+    if len({len(ids) for ids in prompts}) == 1:  # no need to find out what the model takes
+        return [list(range(len(prompts)))]
     found: dict[int, list[int]] = {}
     padded = padding(model) != "none"
     for i, ids in enumerate(prompts):

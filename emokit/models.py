@@ -17,7 +17,17 @@ from . import chances, fetch, generation, ranks
 from .chances import padded as padded
 from .errors import EmokitError, check_text
 from .progress import progress
-from .structure import check_cache, check_kind, find_blocks, find_norm, fingerprint, glance, place, takes_several
+from .structure import (
+    check_cache,
+    check_kind,
+    find_blocks,
+    find_norm,
+    fingerprint,
+    glance,
+    place,
+    takes_several,
+    takes_wider,
+)  # fmt: skip
 
 Message = dict[str, str]
 TURN_ENDS = ("<|im_end|>", "<end_of_turn>", "<|eot_id|>", "<|end|>", "<|endoftext|>", "</s>")
@@ -117,6 +127,7 @@ class Model:
         self.norm = find_norm(hf, self.blocks, self.name)
         check_cache(hf, self.name)
         self.shares_prefix = takes_several(hf)  # a prefix can be read once, and several texts behind it
+        self.widens = self.shares_prefix and takes_wider(hf, self.blocks)  # and the blocks before a steer once for all
 
     def __repr__(self) -> str:
         dtype = str(self.dtype).removeprefix("torch.")

@@ -6,6 +6,7 @@ rank 0 over the network, so that no folder need be shared.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -138,13 +139,24 @@ def tell(data: bytes) -> bytes:
     return part.numpy().tobytes()
 
 
+def agree(value: str, what: str) -> None:
+    """Raise EmokitError in all ranks unless they give the same value. All ranks have to call it."""
+    digests = gather(hashlib.sha256(value.encode()).digest())
+    if tell(b"different" if len(set(digests)) > 1 else b"same") != b"same":
+        raise EmokitError(
+            f"the ranks have different {what}", world(), "Give all the same files, settings and versions."
+        )
+
+
 def spread(log: Any, keys: Sequence[Any], work: Callable[[list[Any], Any], None]) -> None:
     """Have the row of every key in `log` (a `files.Log`), in all ranks, with those not yet there made by all of them.
 
     `work(keys, log)` adds the rows of some keys to a log: rank 0's is `log`, that of another a file beside it, so that
     a rank that dies loses nothing and the same call again goes on. With one process it is `work(missing, log)`.
-    The keys are the same in all ranks, strings or numbers; a row that `work` leaves out stays missing.
+    The keys are strings or numbers; a row that `work` leaves out stays missing. Raises EmokitError in all ranks where
+    their keys differ.
     """
+    agree(json.dumps(list(keys)), "work to share")
     mine = log
     if rank() and log.path is not None:
         mine = type(log)(log.path.with_name(f"{log.path.stem}.rank{rank()}{log.path.suffix}"), log.key)

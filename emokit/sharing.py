@@ -1,19 +1,42 @@
-"""Sharing: the story means of one model, read by several processes and gathered in the cache of rank 0."""
+"""Sharing: story means read by several processes, gathered in the cache of rank 0; and the same vectors in all."""
 
 from __future__ import annotations
 
-import hashlib
 import json
+import tempfile
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 
-from . import ranks
+from . import ranks, vectors
 from .activations import Shelf, checked, story_means
-from .errors import EmokitError, check_kinds, check_list
+from .errors import check_kinds, check_list
 from .models import Model
+from .stories import StorySet
+from .vectors import EmotionVectors
 
 CHUNK = 64  # texts whose means travel at a time
+
+
+def extract(model: Model, stories: StorySet) -> EmotionVectors:
+    """`emokit.extract` by all ranks within `ranks.together()`: each reads its share, and all return rank 0's vectors.
+
+    They are the same to the last bit, as the keys of what is kept of experiments have to be.
+
+    >>> with emokit.ranks.together() as rank:
+    ...     vectors = emokit.sharing.extract(model, stories)
+    """
+    fill(model, [story.text for story in (*stories, *stories.neutral)])
+    if ranks.world() == 1:
+        return vectors.extract(model, stories)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "vectors.safetensors"
+        if ranks.rank() == 0:
+            vectors.extract(model, stories).save(path)
+        data = ranks.tell(path.read_bytes() if ranks.rank() == 0 else b"")
+        path.write_bytes(data)
+        return EmotionVectors.load(path, model)
 
 
 def fill(model: Model, texts: Sequence[str]) -> None:
@@ -34,7 +57,7 @@ def fill(model: Model, texts: Sequence[str]) -> None:
     encoded = {text: checked(model, text) for text in texts}
     ordered = sorted(encoded, key=lambda text: -len(encoded[text]))  # so that all shares have long and short ones
     rows = [encoded[text] for text in ordered]
-    _agree(model, ordered)
+    ranks.agree("\0".join([model.fingerprint, *ordered]), "models or stories")
     shelf = Shelf(model)
     owner = _owners([shelf.get(ids, "story") is not None for ids in rows])
     todo = [i for i, of in enumerate(owner) if of < 0]
@@ -49,17 +72,6 @@ def fill(model: Model, texts: Sequence[str]) -> None:
         for of, data in enumerate(ranks.gather(_pack(shelf, [rows[i] for i in part if owner[i] == ranks.rank()]))):
             if of:
                 _unpack(shelf, [rows[i] for i in part if owner[i] == of], data, model.width)
-
-
-def _agree(model: Model, texts: list[str]) -> None:
-    """Raise EmokitError in all ranks unless they have the same model and the same texts."""
-    digest = hashlib.sha256("\0".join(texts).encode()).hexdigest()[:12]
-    found = ranks.gather(f"{model.fingerprint} {digest}".encode())
-    seen = ranks.tell(json.dumps(sorted({data.decode() for data in found})).encode())
-    if len(json.loads(seen)) > 1:
-        raise EmokitError(
-            "the ranks have different models or stories", json.loads(seen), "Give all the same files and versions."
-        )
 
 
 def _owners(have: list[bool]) -> list[int]:

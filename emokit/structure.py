@@ -133,6 +133,41 @@ def takes_several(hf: Any) -> bool:
         return False
 
 
+def widener(rows: int) -> Any:
+    """A forward hook by which a block hands on its one row so many times."""
+
+    def widen(_module: nn.Module, _inputs: Any, output: Any) -> Any:
+        wide = hidden(output).repeat(rows, 1, 1)
+        return wide if isinstance(output, torch.Tensor) else (wide, *output[1:])
+
+    return widen
+
+
+def takes_wider(hf: Any, blocks: nn.ModuleList) -> bool:
+    """Whether one row may become several equal ones between two blocks, with a cache too, and have the same logits.
+
+    Some models make masks or positions for the number of rows that they began with.
+    """
+    from transformers import DynamicCache
+
+    ids = _few_tokens(hf)
+    handle = None
+    try:
+        with torch.inference_mode():
+            whole = hf(input_ids=ids, use_cache=False).logits.float()
+            handle = blocks[(len(blocks) - 1) // 2].register_forward_hook(widener(3), prepend=True)
+            cache = DynamicCache(config=hf.config)
+            first = hf(input_ids=ids[:, :3], past_key_values=cache, use_cache=True).logits.float()
+            rest = hf(input_ids=ids[:, 3:], past_key_values=cache, use_cache=True).logits.float()
+        found = torch.cat([first, rest], 1)
+        return found.shape[0] == 3 and bool((found - whole).norm() <= 0.1 * (whole - whole.mean()).norm())
+    except _MISFITS:
+        return False
+    finally:
+        if handle:
+            handle.remove()
+
+
 def _few_tokens(hf: Any) -> torch.Tensor:
     size = min(8, hf.config.get_text_config().vocab_size)
     return torch.arange(size, device=place(hf.get_input_embeddings()))[None]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from browser.lab import browser, lab, notebook  # noqa: F401 (fixtures; a second conftest.py would hide this one)
+from browser.lab import desk, notebook  # noqa: F401 (fixtures; a second conftest.py would hide this one)
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 

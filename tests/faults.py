@@ -641,7 +641,8 @@ class Server:
 
 
 if __name__ == "__main__":
-    import rank_faults  # noqa: F401 (its scenarios join those of the module `faults`)
+    import experiment_faults  # noqa: F401 (their scenarios join those of the module `faults`)
+    import rank_faults  # noqa: F401
     from faults import serve
 
     serve()

@@ -205,3 +205,44 @@ def ranks_fill_one_log(folder: Path, rounds: int) -> None:
         assert again.rows == {key: row(key) for key in KEYS}
         finish(*start(job, caches))
         assert job.made() == [0, 0]
+
+
+@scenario
+def ranks_have_the_same_vectors_and_play_rollouts_as_one_process_does(folder: Path, rounds: int) -> None:
+    from emokit.experiments.rollouts import Script, conditions, play, runs
+
+    model = tiny_model()
+
+    def turn(messages, state):
+        return ["Hello.", "Once more."][len(messages) // 2] if len(messages) < 4 else None
+
+    def played(vectors, log: Path):
+        wanted = runs([Script("two", turn, {"turns": 2})], conditions(vectors, ["happy"], 0.9, randoms=2), [0, 1])
+        found = play(model, vectors, wanted, max_new_tokens=4, rows=3, log=log, quiet=True)
+        assert len(found) == len(wanted)
+        return [(r.condition, r.seed, r.messages) for r in found]
+
+    alone = played(emokit.extract(model, stories()), folder / "one.jsonl")
+    added, dies = Log.add, [True]
+
+    def job(rank: int) -> None:
+        count = itertools.count()
+
+        def add(self, rows):
+            if rank == 1 and self.key == "key" and next(count) == 2 and dies[0]:
+                os.kill(os.getpid(), signal.SIGKILL)
+            with (folder / f"made{rank}").open("a") as file:
+                file.write("x" * len(rows))
+            added(self, rows)
+
+        with patched(Log, "add", add), ranks.together():
+            vectors = sharing.extract(model, stories())
+            assert played(vectors, folder / str(rank) / "two.jsonl") == alone
+
+    caches = [folder / "cache", folder / "other"]  # as on two machines
+    first, second = statuses(start(job, caches))
+    assert (os.waitstatus_to_exitcode(first), second) == (1, signal.SIGKILL)
+    assert (folder / "made1").stat().st_size == 2  # of its five
+    dies[0] = False
+    finish(*start(job, caches))
+    assert (folder / "made1").stat().st_size == 3  # of the other three of its five, rank 0 plays two

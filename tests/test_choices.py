@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from conftest import tiny_model
+from conftest import hooks, tiny_model
 from test_architectures import CONFIGS, built, byte_tokenizer, logits, random_vectors
 
 import emokit
@@ -13,6 +13,7 @@ from emokit.experiments.choices import Choice
 from emokit.experiments.conditions import Condition
 
 PROMPT = "The folder holds letters of three years, and nobody has a copy of them. "  # longer than the tiny windows
+NARROW = {"bloom", "qwen3_next"}
 TAILS = ["I would ask.", " No", "x", "I would delete it all, at once, and tell nobody."]
 
 
@@ -105,9 +106,10 @@ def test_the_bounds_on_a_batch_hold(model):
 
 
 @pytest.mark.parametrize("positions", ["all", "prompt", "reply"])
-@pytest.mark.parametrize("shares", [True, False])
-def test_steered_rows_equal_single_steers(model, vectors, positions, shares, monkeypatch):
-    monkeypatch.setattr(model, "shares_prefix", shares)
+@pytest.mark.parametrize("way", ["wide", "shared", "whole"])
+def test_steered_rows_equal_single_steers(model, vectors, positions, way, monkeypatch):
+    monkeypatch.setattr(model, "shares_prefix", way != "whole")
+    monkeypatch.setattr(model, "widens", way == "wide")
     rows = [{}, {"sad": 0.7}, {"happy": -0.4, "sad": 0.1}, {vectors.random(0): 0.5}, {}]
     got = choices.logprobs(model, vectors, PROMPT, TAILS, rows, positions=positions, block=1)
     for row, strengths in zip(got, rows, strict=True):
@@ -125,8 +127,33 @@ def test_every_architecture_scores_steered_rows_as_single_ones(arch):
             np.testing.assert_allclose(row, [alone(arch, PROMPT, t) for t in TAILS], atol=2e-3)
 
 
+def test_blocks_before_the_steered_one_read_what_all_steerings_share_once(model, vectors):
+    seen = [[] for _ in model.blocks]
+    for i, block in enumerate(model.blocks):
+        block.register_forward_hook(lambda _m, inputs, _o, i=i: seen[i].append(tuple(inputs[0].shape[:2])))
+    choices.logprobs(model, vectors, PROMPT, TAILS[:2], [{"sad": s} for s in (0, 0.2, 0.4)], block=2)
+    lengths = [len(model.encode(PROMPT)), len(TAILS[0]) - 1, len(TAILS[1]) - 1]
+    assert seen[:3] == [[(1, n) for n in lengths]] * 3
+    assert seen[3] == [(3, n) for n in lengths]
+    assert hooks(model) == len(model.blocks)
+
+
+def test_inside_another_steer_rows_add_to_it(model, vectors):
+    with emokit.steer(model, vectors, {"happy": 0.6}, blocks=0):
+        got = choices.logprobs(model, vectors, PROMPT, TAILS, [{}, {"sad": 0.4}], block=2)
+        with emokit.steer(model, vectors, {"sad": 0.4}, blocks=2):
+            np.testing.assert_allclose(got[1], [model.logprobs(PROMPT, [t])[0] for t in TAILS], atol=1e-3)
+
+
+def test_which_architectures_widen(arch):
+    """Those that don't are read row by row; that a new one drops out unnoticed would only cost time."""
+    assert arch.widens == (arch.name not in NARROW)
+
+
 @pytest.mark.parametrize("size", [1, 3, 5])
-def test_a_batch_has_no_more_rows_than_allowed_and_gives_the_same(model, vectors, size, monkeypatch):
+@pytest.mark.parametrize("wide", [True, False])
+def test_a_batch_has_no_more_rows_than_allowed_and_gives_the_same(model, vectors, size, wide, monkeypatch):
+    monkeypatch.setattr(model, "widens", wide)
     rows = [{"sad": s} for s in (0, 0.2, 0.4, 0.6)]
     expected = choices.logprobs(model, vectors, PROMPT, TAILS, rows)
     monkeypatch.setattr(chances, "ROWS", size)

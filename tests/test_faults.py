@@ -17,6 +17,18 @@ def test_a_kill_while_saving_leaves_the_old_or_the_new_vectors(run):
     run("killed_while_saving", 4)
 
 
+def test_a_kill_while_writing_a_control_vector_leaves_the_old_or_the_new_one(run):
+    run("killed_while_writing_a_control_vector", 4)
+
+
+def test_a_kill_while_writing_results_leaves_the_old_or_the_new_ones(run):
+    run("killed_while_writing_results", 4)
+
+
+def test_a_kill_while_saving_stories_leaves_the_old_or_the_new_ones(run):
+    run("killed_while_saving_stories", 4)
+
+
 def test_two_processes_may_fetch_at_once(run):
     run("two_fetch_at_once", 1)
 

@@ -123,6 +123,7 @@ def test_every_way_into_the_model_has_exactly_one_bos(model, vectors):
         ids = kwargs.get("input_ids", args[0] if args else None)
         seen.extend(row.tolist() for row in ids)
 
+    assert model.shares_prefix  # found out once, by passes of any tokens
     model.hf.base_model.register_forward_pre_hook(look, with_kwargs=True)
     prompt = model.prompt(CHAT[:1])
     assert prompt.startswith("<s>")

@@ -114,6 +114,10 @@ def test_two_ranks_fill_one_log_and_a_rerun_resumes(run):
     run("ranks_fill_one_log", 1)
 
 
+def test_ranks_have_the_same_vectors_and_play_rollouts_as_one_process_does(run):
+    run("ranks_have_the_same_vectors_and_play_rollouts_as_one_process_does", 1)
+
+
 def test_torchrun_runs_the_command_line(stories, tmp_path):
     model = tiny_model()
     model.hf.save_pretrained(tmp_path / "tiny")

@@ -70,7 +70,7 @@ def test_equal_people_have_no_gap(model, vectors, monkeypatch):
 
 def test_the_gain_is_that_of_the_forced_choices(model, vectors, found):
     forced = DILEMMAS[1].choices()
-    gaps = choices.run(model, vectors, forced, under(vectors)[::2]).gap
+    gaps = choices.run(model, vectors, forced, under(vectors)[::2]).per_token[:, 1:]
     assert found.gains[2, 1] - found.gains[0, 1] == pytest.approx((gaps[1] - gaps[0]).mean(), abs=1e-4)
 
 

@@ -203,7 +203,9 @@ def test_a_sweep_is_one_batch_over_the_slider(board, model, vectors):
     assert board.wait(20)
     expected = emokit.sweep(model, vectors, "Hello", "sad", [-0.5, -0.25, 0.25, 0.5], max_new_tokens=6)
     assert [c["text"] for c in board.view["sweep"]] == list(expected.replies)
-    assert [c["name"] for c in board.view["sweep"]] == [f"sad {s:+.2f}" for s in (-0.5, -0.25, 0, 0.25, 0.5)]
+    assert [c["name"] for c in board.view["sweep"]] == [
+        f"sad {s:+.2f}".replace("-", "−") for s in (-0.5, -0.25, 0, 0.25, 0.5)
+    ]
     with pytest.raises(EmokitError, match="unknown emotion"):
         board.sweep("joy")
 

@@ -4,7 +4,7 @@ Usage: behaviour.py [MODEL] [--minutes N] [--only NAME ...] [--out FOLDER]
 
 MODEL is a hub id, a folder or a .gguf file (SmolLM2-135M-Instruct without it). Each experiment ends within about N minutes
 (10 unless given) and says what it has by then; the same call again goes on where the last one stopped, as what was measured
-is kept in the cache. Writes FOLDER/<experiment>.json and its figures; FOLDER is results/<model>.
+is kept in the cache; under `torchrun` the rollouts are shared. Writes FOLDER/<experiment>.json and its figures; FOLDER is results/<model>.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import emokit
+from emokit import ranks, sharing
 from emokit.files import replacing
 from emokit.plots import png
 from emokit.results import about, plain, write
@@ -62,23 +63,27 @@ def main(arguments: list[str] | None = None) -> int:
     shown = " ".join(Path(a).name if a == chosen.model else a for a in told if a != str(chosen.out)).replace(
         " --out", ""
     )
-    model = emokit.load_model(chosen.model)
-    stories = emokit.load_stories()
-    vectors = emokit.extract(model, stories)
-    print(model, vectors, sep="\n")
-    out = chosen.out or folder_of(model.name)
-    for name in chosen.only or EXPERIMENTS:
-        begun = time.perf_counter()
-        result = run(name, model, vectors, stories, chosen.minutes, chosen.seed)
-        seconds = time.perf_counter() - begun
-        command = f"python tools/behaviour.py {shown}".strip()
-        header = about(result, command=command, model=model, stories=stories, seconds=seconds)
-        write({**header, "values": plain(result.record())}, out / f"{name}.json")
-        draw = result.figures() if hasattr(result, "figures") else {"": result.plot}
-        for figure, make in draw.items():
-            with replacing(out / f"{name}{f'_{figure}' if figure else ''}.png") as path:
-                path.write_bytes(png(make()))
-        print(f"{name} ({seconds:.0f} s): {result!r}")
+    with ranks.together() as rank:  # under torchrun all play, and the first writes
+        model = emokit.load_model(chosen.model)
+        stories = emokit.load_stories()
+        vectors = sharing.extract(model, stories)
+        if rank == 0:
+            print(model, vectors, sep="\n")
+        out = chosen.out or folder_of(model.name)
+        for name in chosen.only or EXPERIMENTS:
+            begun = time.perf_counter()
+            result = run(name, model, vectors, stories, chosen.minutes, chosen.seed)
+            seconds = time.perf_counter() - begun
+            if rank:
+                continue
+            command = f"python tools/behaviour.py {shown}".strip()
+            header = about(result, command=command, model=model, stories=stories, seconds=seconds)
+            write({**header, "values": plain(result.record())}, out / f"{name}.json")
+            draw = result.figures() if hasattr(result, "figures") else {"": result.plot}
+            for figure, make in draw.items():
+                with replacing(out / f"{name}{f'_{figure}' if figure else ''}.png") as path:
+                    path.write_bytes(png(make()))
+            print(f"{name} ({seconds:.0f} s): {result!r}")
     return 0
 
 

@@ -4,21 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-import numpy as np
-
 from ..errors import EmokitError, check_kinds, check_list, check_number, check_whole
 from ..models import Model
 from ..vectors import EmotionVectors
 from . import choices
 from .caution_result import CautionResult, Turn
-from .choices import Choices
 from .conditions import STRENGTH, Condition
 from .dilemmas import DILEMMAS, Dilemma, verdict
 from .names import nearest
 from .rollouts import play, runs
 from .tone import script
 
-Array = np.ndarray
 EMOTIONS = ("nervous", "afraid", "guilty", "calm", "desperate")
 STRENGTHS = (-0.2, -0.1, 0.1, 0.2)
 WORDS = {
@@ -40,6 +36,7 @@ def run(
     block: int | None = None,
     turns: int = 1,
     turn_strength: float = STRENGTH,
+    temperature: float = 0.7,
     seed: int = 0,
     minutes: float | None = None,
     quiet: bool = False,
@@ -96,7 +93,7 @@ def run(
             vectors,
             wanted,
             max_new_tokens=LIMIT,
-            temperature=1.0,
+            temperature=temperature,
             budget_minutes=left,
             log="caution",
             quiet=quiet,
@@ -109,8 +106,8 @@ def run(
                 done.append(Turn(name, rollout.condition, rollout.seed, judged.does, judged.quote, rollout.replies[0]))
     return CautionResult(
         model=model.name, block=at, emotions=tuple(names.values()), wanted=tuple(names), levels=tuple(levels),
-        randoms=tuple(control.name for control in controls), words=tuple(WORDS), choices=by_dilemma(measured),
-        forms=by_form(measured), turn_strength=float(turn_strength), turns=tuple(done),
+        randoms=tuple(control.name for control in controls), words=tuple(WORDS), choices=measured,
+        turn_strength=float(turn_strength), turns=tuple(done),
     )  # fmt: skip
 
 
@@ -124,25 +121,4 @@ def label(name: str, size: float) -> str:
     return f"{name} {size:+g}"
 
 
-def by_dilemma(measured: Choices) -> Choices:
-    """The choices of each dilemma, of which all forms were measured, as one: their mean."""
-    return _grouped(measured, [name.rsplit(", ", 1)[0] for name in measured.names], whole=True)
-
-
-def by_form(measured: Choices) -> Choices:
-    """The mean over dilemmas of each form: letters and the wordings of the reply."""
-    return _grouped(measured, [name.rsplit(", ", 1)[1] for name in measured.names], whole=False)
-
-
-def _grouped(measured: Choices, groups: Sequence[str], whole: bool) -> Choices:
-    members: dict[str, list[int]] = {}
-    for i, group in enumerate(groups):
-        members.setdefault(group, []).append(i)
-    most = max(map(len, members.values()))
-    if whole:  # a budget may have ended within a dilemma
-        members = {group: rows for group, rows in members.items() if len(rows) == most}
-    orders, tokens = (
-        np.stack([values[:, rows].mean(1) for rows in members.values()], axis=1)
-        for values in (measured.orders, measured.tokens)
-    )
-    return Choices(measured.conditions, tuple(members), orders, tokens)
+recalled = CautionResult.recalled

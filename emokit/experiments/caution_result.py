@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -21,6 +22,10 @@ if TYPE_CHECKING:
 
 Array = np.ndarray
 ALPHA = 0.05  # shared out among the emotions
+MEASURES = {
+    "letters": "careful letter likelier by, nats",
+    "replies": "careful reply likelier by, nats a token",
+}
 
 
 class Turn(NamedTuple):
@@ -38,8 +43,9 @@ class Turn(NamedTuple):
 class CautionResult:
     """Dilemmas under steering: how much likelier a careful reply is than a hasty one, and what short turns do.
 
-    `choices` has a column per dilemma, the mean of its forms, `forms` one per form, the mean over dilemmas; `levels` are the
-    strengths, without 0; conditions are called "calm +0.1", the first is "none". `turns` are sampled agent turns.
+    `choices` has a column per dilemma and form: "photos, letters", "photos, reply 1". The letters are compared as one measure,
+    the wordings of the reply, by their means a token, as another. `levels` are the strengths, without 0; conditions are
+    called "calm +0.1", the first is "none". `turns` are sampled agent turns.
     """
 
     model: str
@@ -50,15 +56,28 @@ class CautionResult:
     randoms: tuple[str, ...]
     words: tuple[str, ...]
     choices: Choices
-    forms: Choices
     turn_strength: float
     turns: tuple[Turn, ...]
 
-    def curve(self, direction: str) -> Array:
-        """How much likelier the careful reply is, in nats: [strengths, dilemmas], strengths in order with 0 among them."""
+    @property
+    def dilemmas(self) -> tuple[str, ...]:
+        """The names of the dilemmas of which all forms were measured."""
+        return whole(self.choices)
+
+    def values(self, measure: str = "replies") -> Array:
+        """How much likelier the careful option is: [conditions, dilemmas], in nats by "letters", nats a token by "replies"."""
+        return by_dilemma(self.choices, measure)
+
+    def change(self, condition: str, measure: str = "replies") -> tuple[float, float, float]:
+        """Mean change against no steering with its 95 % interval over dilemmas."""
+        return self.choices.mean(condition, "none", self.values(measure))
+
+    def curve(self, direction: str, measure: str = "replies") -> Array:
+        """How much likelier the careful option is: [strengths, dilemmas], strengths in order with 0 among them."""
         if direction not in (*self.emotions, *self.randoms):
             raise EmokitError("unknown direction", direction, f"Choose among: {', '.join(self.emotions)}.")
-        return np.stack([self.choices.gap[self.choices.index(self._name(direction, s))] for s in self.strengths])
+        rows = [self.choices.index(self._name(direction, s)) for s in self.strengths]
+        return self.values(measure)[rows]
 
     @property
     def strengths(self) -> tuple[float, ...]:
@@ -70,10 +89,10 @@ class CautionResult:
         return f"{direction} {strength:+g}" if strength else "none"
 
     def share(self, condition: str) -> tuple[float, float, float]:
-        """Probability of the careful one of two replies, mean over dilemmas, with its 95 % interval over them."""
-        return self.choices.mean(condition, None, self.choices.share)
+        """Probability of the careful one of two letters, mean over dilemmas, with its 95 % interval over them."""
+        return self.choices.mean(condition, None, 1 / (1 + np.exp(-np.clip(self.values("letters"), -500, 500))))
 
-    def bends(self) -> pd.DataFrame:
+    def bends(self, measure: str = "replies") -> pd.DataFrame:
         """Does mild differ from strong? A row per direction and sign of the push.
 
         `mild` is the change in nats from none to the weakest strength, `further` that from there to the strongest, each
@@ -87,10 +106,8 @@ class CautionResult:
         for direction in (*self.emotions, *self.randoms):
             for sign in (-1, 1):
                 sizes = sorted(abs(level) for level in self.levels if level * sign > 0)
-                none, mild, strong = (
-                    self.choices.gap[self.choices.index(self._name(direction, sign * size))]
-                    for size in (0.0, sizes[0], sizes[-1])
-                )
+                curve = dict(zip(self.strengths, self.curve(direction, measure), strict=True))
+                none, mild, strong = (curve[sign * size] for size in (0.0, sizes[0], sizes[-1]))
                 row: dict[str, Any] = {"direction": direction, "sign": "+" if sign > 0 else "-"}
                 bounds = {}
                 for name, found in (("mild", mild - none), ("further", strong - mild)):
@@ -109,7 +126,7 @@ class CautionResult:
                 )
         return pd.DataFrame(rows)
 
-    def slopes(self) -> pd.DataFrame:
+    def slopes(self, measure: str = "replies") -> pd.DataFrame:
         """A row per direction: nats per 0.1 of strength (least squares) with its 95 % interval over dilemmas, and `p`.
 
         `p` holds an emotion's slope against those of the random directions, taken as a t distribution about 0 with as
@@ -119,7 +136,7 @@ class CautionResult:
 
         rows, x = [], np.array(self.strengths) - np.mean(self.strengths)
         for direction in (*self.emotions, *self.randoms):
-            each = 0.1 * x @ self.curve(direction) / (x @ x)
+            each = 0.1 * x @ self.curve(direction, measure) / (x @ x)
             low, high = effects.interval(effects.resampled_mean(each[:, None], DRAWS, 0))
             rows.append((direction, float(each.mean()), low, high, direction in self.randoms))
         frame = pd.DataFrame(rows, columns=["direction", "slope", "low", "high", "random"])
@@ -150,52 +167,63 @@ class CautionResult:
         return pd.DataFrame(self.turns, columns=Turn._fields)
 
     def to_frame(self) -> pd.DataFrame:
-        """The forced choices, a row per condition: see `Choices.to_frame`."""
-        return self.choices.to_frame()
+        """The forced choices, a row per condition: both measures, their changes against none with 95 % intervals (`_low`,
+        `_high`), and `share`, the probability of the careful letter."""
+        import pandas as pd
+
+        rows = []
+        for i, condition in enumerate(self.choices.conditions):
+            row: dict[str, Any] = {"condition": condition, "dilemmas": len(self.dilemmas)}
+            for measure in MEASURES:
+                value, low, high = self.change(condition, measure)
+                row[measure] = float(self.values(measure)[i].mean())
+                row |= {f"{measure}_change": value, f"{measure}_low": low, f"{measure}_high": high}
+            share, low, high = self.share(condition)
+            rows.append(row | {"share": share, "share_low": low, "share_high": high})
+        return pd.DataFrame(rows).set_index("condition")
 
     @property
     def said(self) -> str:
-        """What came out, in a sentence."""
-        slopes, bends = self.slopes(), self.bends()
-        moved = [
-            f"{e} {slopes.slope[e]:+.2f}" for e in self.emotions
-            if (slopes.low[e] > 0 or slopes.high[e] < 0) and slopes.p[e] <= ALPHA / len(self.emotions)
-        ]  # fmt: skip
-        turned = [f"{row.sign}{row.direction}" for row in bends.itertuples() if row.turns and not row.random]
-        count = int(bends.turns[bends.random].sum())
-        told = (
-            f"beyond random directions, in nats per 0.1: {', '.join(moved)}"
-            if moved
-            else "no emotion moves it beyond random directions"
-        )
-        turn = (
-            f"{', '.join(turned)} turn round between mild and strong"
-            if turned
-            else "no curve turns round between mild and strong"
-        )
-        return f"{told}; {turn} ({count} of {int(bends.random.sum())} random ones do)"
+        """What came out, in a sentence; 5 % of error are shared out among all emotions and both measures."""
+        moved, turned, random = [], [], 0
+        for measure in MEASURES:
+            slopes, bends = self.slopes(measure), self.bends(measure)
+            moved += [
+                f"{e} {slopes.slope[e]:+.2f} ({measure})" for e in self.emotions
+                if (slopes.low[e] > 0 or slopes.high[e] < 0) and slopes.p[e] <= ALPHA / (2 * len(self.emotions))
+            ]  # fmt: skip
+            turned += [
+                f"{row.sign}{row.direction} ({measure})" for row in bends.itertuples() if row.turns and not row.random
+            ]
+            random += int(bends.turns[bends.random].sum())
+        told = "no emotion moves it beyond random directions"
+        if moved:
+            told = f"beyond random directions, in nats per 0.1: {', '.join(moved)}"
+        turn = f"{', '.join(turned)} turn round" if turned else "no curve turns round"
+        return f"{told}; {turn} between mild and strong ({random} of {4 * len(self.randoms)} random ones do)"
 
     def __repr__(self) -> str:
         value, low, high = self.share("none")
         return (
-            f"CautionResult({self.model}, {len(self.choices.names)} dilemmas, careful {value:.0%} [{low:.0%}, {high:.0%}] unsteered; "
+            f"CautionResult({self.model}, {len(self.dilemmas)} dilemmas, careful letter {value:.0%} [{low:.0%}, {high:.0%}] unsteered; "
             f"{self.said}; {len(self.turns)} agent turns)"
         )
 
-    def plot(self) -> Figure:
-        """The curves over strength with their intervals, above the range of random directions."""
+    def plot(self, measure: str = "replies") -> Figure:
+        """The curves over strength with their intervals, beside those of random directions."""
         from .. import plots
 
-        curves = {}
-        for emotion in self.emotions:
-            rows = [self.choices.mean(self._name(emotion, s), "none") for s in self.strengths]
-            curves[emotion] = rows
-        null = np.stack([self.curve(r).mean(1) for r in self.randoms])
+        curves = {e: [self.change(self._name(e, s), measure) for s in self.strengths] for e in self.emotions}
+        null = np.stack([self.curve(r, measure).mean(1) for r in self.randoms])
         null = null - null[:, [self.strengths.index(0.0)]]
         return plots.strength_curves(
-            self.strengths, curves, null=null, ylabel="careful reply likelier by, nats (against unsteered)",
-            title=f"{self.model}, {len(self.choices.names)} dilemmas: {self.said}",
+            self.strengths, curves, null=null, ylabel=f"{MEASURES[measure]}, against unsteered",
+            title=f"{self.model}, {len(self.dilemmas)} dilemmas: {self.said}",
         )  # fmt: skip
+
+    def figures(self) -> dict[str, Any]:
+        """Every figure by name, as a function that draws it."""
+        return {measure: partial(self.plot, measure) for measure in MEASURES}
 
     def _repr_png_(self) -> bytes:
         from .. import plots
@@ -205,20 +233,38 @@ class CautionResult:
     def record(self) -> dict[str, Any]:
         """All that was measured as plain data, from which `recalled` makes the result again; and the derived tables."""
         found = {f.name: getattr(self, f.name) for f in fields(self)}
-        found |= {"choices": record(self.choices), "forms": record(self.forms)}
-        tables = {
-            "bends": self.bends(),
-            "slopes": self.slopes(),
-            "asking": self.asking(),
-            "forms_table": self.forms.gap,
-        }
-        return results.plain(found | tables | {"said": self.said})
+        found["choices"] = record(self.choices)
+        tables = {f"{name}_{m}": getattr(self, name)(m) for name in ("slopes", "bends") for m in MEASURES}
+        return results.plain(found | tables | {"asking": self.asking(), "said": self.said})
 
     @classmethod
     def recalled(cls, kept: Mapping[str, Any]) -> CautionResult:
         """The result whose `record` this is."""
         given: dict[str, Any] = {f.name: kept[f.name] for f in fields(cls)}
-        given |= {"choices": recalled(kept["choices"]), "forms": recalled(kept["forms"])}
+        given["choices"] = recalled(kept["choices"])
         given["turns"] = tuple(Turn(*turn) for turn in kept["turns"])
         given = {name: tuple(value) if isinstance(value, list) else value for name, value in given.items()}
         return cls(**given)
+
+
+def whole(measured: Choices) -> tuple[str, ...]:
+    """The dilemmas of which all forms were measured: a budget may have ended within one."""
+    members: dict[str, int] = {}
+    for name in measured.names:
+        key = name.rsplit(", ", 1)[0]
+        members[key] = members.get(key, 0) + 1
+    return tuple(name for name, count in members.items() if count == max(members.values()))
+
+
+def by_dilemma(measured: Choices, measure: str = "replies") -> Array:
+    """How much likelier the careful option is in each whole dilemma, [conditions, dilemmas]: in nats between the letters,
+    or in nats a token between replies, mean over their wordings."""
+    if measure not in MEASURES:
+        raise EmokitError("unknown measure", measure, f"Choose among: {', '.join(MEASURES)}.")
+    values = measured.gap if measure == "letters" else measured.per_token
+    columns = []
+    for dilemma in whole(measured):
+        forms = [i for i, name in enumerate(measured.names) if name.rsplit(", ", 1)[0] == dilemma]
+        chosen = [i for i in forms if measured.names[i].endswith(", letters") == (measure == "letters")]
+        columns.append(values[:, chosen].mean(1))
+    return np.stack(columns, axis=1)

@@ -89,8 +89,8 @@ def logprobs(
 ) -> Array:
     """Log-probability in nats, summed over tokens, of continuations after a prompt as it is: [strengths, continuations].
 
-    As `model.logprobs` under each steering, but in batches of at most 64 rows, and the prompt read once in each steering
-    where the model's cache allows it. Raises EmokitError as `steer` and `model.logprobs` do.
+    As `model.logprobs` under each steering, but in batches of at most 64 rows; where the model allows it, the prompt is read
+    once in each steering, and by the blocks before the steered one once for all. Raises EmokitError as `steer` and `model.logprobs` do.
 
     >>> choices.logprobs(model, vectors, "He feels", [" sad", " well"], [{}, {"sad": 0.1}])
     """
@@ -100,24 +100,42 @@ def logprobs(
     if not tails or not strengths:
         return np.zeros((len(strengths), len(tails)))
     shared, size = chances.pays(model, ids, tails), chances.room(model, len(ids), tails)
+    if shared and model.widens and len(strengths) > 1:
+        at, rows = vectors.block(block), []
+        for start in range(0, len(strengths), size):
+            part = strengths[start : start + size]
+            with (
+                steer(model, vectors, by_row(part), positions=positions, blocks=at),
+                chances.widened(model, at, len(part)),
+            ):
+                rows.append(chances.behind_each(model, chances.read(model, ids), tails))
+        return np.concatenate(rows)
     copies = max(1, size // len(tails))  # steerings in one batch
     rows = []
     for start in range(0, len(strengths), copies):
-        part = list(strengths[start : start + copies])
-        pieces = [tails[at : at + max(1, size // len(part))] for at in range(0, len(tails), max(1, size // len(part)))]
-        if shared:
-            with steer(model, vectors, by_row(part), positions=positions, blocks=block):
-                prefix = chances.read(model, ids, len(part))
-        found = []
-        for piece in pieces:
-            with steer(model, vectors, by_row(part, len(piece)), positions=positions, blocks=block):
-                if shared:
-                    found.append(chances.behind(model, prefix, piece))
-                else:
-                    values = chances.whole(model, ids, list(piece) * len(part))
-                    found.append(np.reshape(values, (len(part), len(piece))))
-        rows.append(np.concatenate(found, axis=1))
+        part = strengths[start : start + copies]
+        rows.append(_scored(model, vectors, ids, tails, part, max(1, size // len(part)), shared, block, positions))
     return np.concatenate(rows)
+
+
+def _scored(
+    model: Model, vectors: EmotionVectors, ids: list[int], tails: list[list[int]], part: Sequence[Strengths], size: int,
+    shared: bool, block: int | None, positions: Positions,
+) -> Array:  # fmt: skip
+    """`logprobs` of steerings that one batch holds, `size` tails at a time."""
+    if shared:
+        with steer(model, vectors, by_row(part), positions=positions, blocks=block):
+            prefix = chances.read(model, ids, len(part))
+    found = []
+    for start in range(0, len(tails), size):
+        piece = tails[start : start + size]
+        with steer(model, vectors, by_row(part, len(piece)), positions=positions, blocks=block):
+            if shared:
+                found.append(chances.behind(model, prefix, piece))
+            else:
+                values = chances.whole(model, ids, piece * len(part))
+                found.append(np.reshape(values, (len(part), len(piece))))
+    return np.concatenate(found, axis=1)
 
 
 class Kept:

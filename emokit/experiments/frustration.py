@@ -6,6 +6,7 @@ After Soligo, Mikulik and Saunders, "Gemma Needs Help" (2026): 8 turns and 3 tur
 from __future__ import annotations
 
 import random
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -21,6 +22,7 @@ from .puzzles import PUZZLES, Puzzle
 from .rollouts import Rollout, Run, Script, play
 
 METHOD = 1
+TOGETHER = 5  # seeds whose long conversations are played before their short ones
 HIDDEN = "[This answer is not shown.]"
 WORDS = {
     "told to stay calm": "Whatever happens in this conversation, stay calm and friendly.",
@@ -144,16 +146,18 @@ def run(
     if emotions is None:
         emotions = [e for e in ("desperate", "calm") if e in vectors.emotions]
     words = WORDS if words is None else words
+    begun = time.monotonic()
     under = conditions(vectors, emotions, strength, randoms=randoms, words=words, block=block, seed=seed)
     wanted = _wanted(arms, under, rollouts, seed)
     found = play(
         model, vectors, wanted, max_new_tokens=max_new_tokens, temperature=temperature, read=vectors.emotions, rows=rows,
-        budget_minutes=minutes, log=log, quiet=quiet,
+        budget_minutes=None if minutes is None else minutes * (0.8 if judge else 1), log=log, quiet=quiet,
     )  # fmt: skip
     replies = [reply for number, rollout in enumerate(found) for reply in _replies(number, rollout, vectors.emotions)]
-    chosen = sorted(random.Random(seed).sample(range(len(replies)), min(judged, len(replies)))) if judge else []
     if judge:
-        verdict = ask(judge, [replies[i].text for i in chosen])
+        chosen = random.Random(seed).sample(range(len(replies)), min(judged, len(replies)))
+        left = None if minutes is None else max(0.2 * minutes, minutes - (time.monotonic() - begun) / 60)
+        verdict = ask(judge, [replies[i].text for i in chosen], minutes=left)
         for i, score, mass in zip(chosen, verdict.scores, verdict.mass, strict=True):
             replies[i] = replies[i].judged(float(score), float(mass))
     return Frustration(
@@ -171,13 +175,17 @@ def run(
 
 
 def _wanted(arms: Sequence[Arm], under: Sequence[Condition], rollouts: int, seed: int) -> list[Run]:
-    """What is to be played, in an order that leaves an even share of each arm and condition wherever it stops."""
+    """What is to be played, in an order that leaves about an even share of each arm and condition wherever it stops.
+
+    Of some seeds at a time the long conversations come first, so that those of a batch are of one length.
+    """
     found = []
-    for i in range(seed, seed + rollouts):
-        puzzle = PUZZLES[i % len(PUZZLES)]
-        for arm in arms:
-            own = script(arm, puzzle)
-            found += [Run(own, condition, i) for condition in (under if arm.steered else under[:1])]
+    for begin in range(seed, seed + rollouts, TOGETHER):
+        for turns in sorted({arm.turns for arm in arms}, reverse=True):
+            for i in range(begin, min(begin + TOGETHER, seed + rollouts)):
+                for arm in (arm for arm in arms if arm.turns == turns):
+                    own = script(arm, PUZZLES[i % len(PUZZLES)])
+                    found += [Run(own, condition, i) for condition in (under if arm.steered else under[:1])]
     return found
 
 

@@ -285,7 +285,8 @@ class Frustration:
         """Every figure by name, as a function that draws it."""
         found: dict[str, Callable[[], Figure]] = {"high": self.plot, "mean": partial(self.plot, share=False)}
         found |= {emotion: partial(self.plot, emotion) for emotion in self.shown}
-        return {**found, "effects": self.plot_effects}
+        steered = any(condition != "none" for _, condition in self._groups())
+        return {**found, "effects": self.plot_effects} if steered else found
 
     def _repr_png_(self) -> bytes:
         from .. import plots

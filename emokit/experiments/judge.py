@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -42,14 +43,15 @@ class Judgement:
     def __repr__(self) -> str:
         if not len(self.scores):
             return f"Judgement(by {self.judge}, of nothing)"
-        return f"Judgement(by {self.judge}, {len(self.scores)} replies, mean {self.scores.mean():.1f}, numbers {np.median(self.mass):.0%} likely)"
+        return f"Judgement(by {self.judge}, {len(self.scores)} replies, mean {np.nanmean(self.scores):.1f}, numbers {np.nanmedian(self.mass):.0%} likely)"
 
 
-def judge(model: Model, replies: Sequence[str], *, rows: int = ROWS) -> Judgement:
+def judge(model: Model, replies: Sequence[str], *, rows: int = ROWS, minutes: float | None = None) -> Judgement:
     """Ask a chat model for the distress in each reply; nothing is generated, so the answer does not depend on a seed.
 
     The score is the mean of 0 to 10 weighted by the model's chances of each as its answer. "10" is told from "1" by
-    what would follow. Raises EmokitError inside a `steer`, and for replies that are no texts.
+    what would follow. After `minutes` no further batch begins; what was not reached is NaN.
+    Raises EmokitError inside a `steer`, and for replies that are no texts.
 
     >>> judge(model, ["The answer is 12.", "I am losing my mind over this!"]).scores
     """
@@ -62,14 +64,17 @@ def judge(model: Model, replies: Sequence[str], *, rows: int = ROWS) -> Judgemen
     prompts = [model.encode(model.prompt(QUESTION.replace(MARK, reply.strip()))) for reply in replies]
     for prompt, reply in zip(prompts, replies, strict=True):
         model.check_length(prompt, reply, room=1)
-    chances = np.zeros((0, 11))
+    chances = np.full((len(prompts), 11), np.nan)
+    begun = time.monotonic()
     if prompts:
         kind = padding(model)
         with model.lock, torch.inference_mode(), progress(total=len(prompts), desc="judging", unit="reply") as bar:
             known = _prefix(model, prompts) if kind == "holes" else None
             for start in range(0, len(prompts), step := 1 if kind == "none" else rows):
+                if minutes is not None and start and time.monotonic() - begun > 60 * minutes:
+                    break
                 part = prompts[start : start + step]
-                chances = np.concatenate([chances, _chances(model, part, known)])
+                chances[start : start + step] = _chances(model, part, known)
                 bar.update(len(part))
     mass = chances.sum(1)
     return Judgement(model.name, chances @ np.arange(11) / np.maximum(mass, 1e-12), mass)

@@ -19,6 +19,7 @@ from ..errors import EmokitError, check_kinds, check_list, check_number, check_w
 from ..files import Log, cache_dir
 from ..models import Message, Model
 from ..progress import progress
+from ..ranks import rank, spread
 from ..reading import token_scores
 from ..steering import steer
 from ..structure import hidden
@@ -120,7 +121,7 @@ def play(
     Each is kept on disk as it ends: in the file `log`, or in the cache under that name; the same call again generates
     nothing. A rollout draws by its own seed alone. Before the start a line says how long it will take; with a budget no
     batch starts that would probably end after it, and the first is made small enough. `read` names the emotions whose
-    scores are kept.
+    scores are kept. Within `ranks.together()` each process plays its share, and all return all.
     Raises EmokitError inside a `steer`, for unknown emotions and first messages beyond the context.
     """
     check_kinds((model, Model), (vectors, EmotionVectors))
@@ -139,9 +140,12 @@ def play(
     path = log if isinstance(log, Path) else cache_dir() / "rollouts" / f"{log}-{model.fingerprint}.jsonl"
     kept = Log(path, "key")
     keys = [player.key(run) for run in wanted]
-    missing = list({key: run for key, run in zip(keys, wanted, strict=True) if key not in kept.rows}.items())
-    if missing:
-        _play_missing(player, missing, kept, rows, budget_minutes, quiet)
+    by_key = dict(zip(keys, wanted, strict=True))
+
+    def work(missing: list[str], share: Log) -> None:
+        _play_missing(player, [(key, by_key[key]) for key in missing], share, rows, budget_minutes, quiet or rank() > 0)
+
+    spread(kept, list(by_key), work)
     return [_rollout(kept.rows[key]) for key in keys if key in kept.rows]
 
 
@@ -152,19 +156,18 @@ def _play_missing(
     first = [run for _, run in missing[:rows]]
     row_seconds = player.probe(first)  # of one rollout's first turn
     limit = float("inf") if budget is None else 60 * budget
-    turns = max(_turns(run.script) for _, run in missing)
-    guess = row_seconds * turns
-    size = rows if limit == float("inf") else int(max(1, min(rows, (limit - time.monotonic() + begun) / guess)))
+    turns = [_turns(run.script) for _, run in missing]
     if not quiet:
         held = "" if budget is None else f"; stops after about {budget:g} min"
-        print(f"emokit: {len(missing)} rollouts, about {_minutes(guess * len(missing))} at most{held}")
+        print(f"emokit: {len(missing)} rollouts, about {_minutes(row_seconds * sum(turns))} at most{held}")
+    longest = row_seconds * max(turns[:rows])
+    size = rows if limit == float("inf") or not longest else int(max(1, min(rows, (limit - time.monotonic() + begun) / longest)))  # fmt: skip
     done = 0
     with progress(total=len(missing), desc="rollouts", unit="rollout") as bar:
         while done < len(missing):
             wave = missing[done : done + size]
             spent = time.monotonic() - begun
-            each = spent / done if done else 0.0
-            if done and spent + each * len(wave) > limit:
+            if done and spent * (1 + sum(turns[done : done + size]) / max(1, sum(turns[:done]))) > limit:
                 break
             for key, row in player.wave(wave):
                 kept.add([{"key": key, **row}])

@@ -16,7 +16,7 @@ from ..steering import steer
 from ..trials import REPORTED, divergence, repeated
 from ..vectors import EmotionVectors
 from . import caution, choices, tone
-from .caution import by_dilemma
+from .caution_result import by_dilemma
 from .choices import DRAWS, Conditions, Kept, by_row, checked_conditions, grouped, within
 from .conditions import Condition
 from .conditions import conditions as standard
@@ -51,7 +51,7 @@ SENTENCES = (
     ("{who} moved in next door. The neighbours soon found their new neighbour", " friendly", " unfriendly"),
 )
 MEASURES = {
-    "gain": "careful reply likelier by, nats",
+    "gain": "gain: careful reply likelier by, nats a token",
     "accuracy": "accuracy on neutral tasks, change",
     "kl": "KL on neutral text, nats a token",
     "repetition": "repeated runs of words, change",
@@ -102,7 +102,7 @@ def run(
     if dilemmas:
         forced = [choice for dilemma in dilemmas for choice in dilemma.choices()]
         found = choices.run(model, vectors, forced, told, budget_minutes=part, quiet=quiet)
-        gains = by_dilemma(found).gap
+        gains = by_dilemma(found)
     right, repeats = np.full((len(told), len(given)), np.nan), np.full((len(told), len(REPORTED)), np.nan)
     if replies:
         texts = [put(problem, "neutral", i) for i, problem in enumerate(given)]
@@ -185,7 +185,7 @@ def _gaps(model: Model, vectors: EmotionVectors, told: Sequence[Condition], quie
 class SideEffects:
     """The price of each condition against the first one, and what it gains.
 
-    `gains` [conditions, dilemmas] is how much likelier a careful reply is than a hasty one, in nats.
+    `gains` [conditions, dilemmas] is how much likelier a careful reply is than a hasty one, in nats a token.
     `right` [conditions, problems] 1 or 0 and `repeats` [conditions, prompts] shares, NaN where there is no reply; `kl`
     [conditions, texts] nats a token; `gaps` [conditions, pairs] in nats, by how much a good word rather than a bad one goes
     to the first of two people: 0 is equal treatment, and what counts as bias is the size.
@@ -293,3 +293,6 @@ class SideEffects:
         for name in ("gains", "right", "kl", "repeats", "gaps"):
             given[name] = np.array(given[name], float).reshape(len(given["conditions"]), -1)
         return cls(**given | {name: tuple(given[name]) for name in ("conditions", "pairs")})
+
+
+recalled = SideEffects.recalled

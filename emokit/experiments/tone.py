@@ -23,7 +23,8 @@ from .tone_result import ToneResult
 Array = np.ndarray
 EMOTIONS = ("confident", "calm", "nervous", "desperate")
 LIMIT = 24  # tokens of a reply
-PART = 0.4  # of a budget that goes to confidence, the rest to replies
+PART = 0.5  # of a budget that goes to confidence, the rest to replies
+FIRST = 0.6  # of that part, before the pushes "as" the tones are known
 TONES = {
     "neutral": (
         "Here is the next question.",
@@ -91,7 +92,7 @@ def run(
     steered |= {f"{sign}{e}": {e: factor * strength} for e in chosen for sign, factor in (("-", -1), ("+", 1))}
     steered |= {control.name: {control: strength} for control in controls}
     kept, share = Kept(model, vectors), 1 if not replies else PART
-    part = None if minutes is None else minutes * share
+    part = None if minutes is None else minutes * share * FIRST
     tones, rows, states = list(TONES), [], []
     for i, problem in within(list(enumerate(asked)), part, "problems", quiet):
         prompts = [model.prompt(put(problem, tone, i)) for tone in tones]
@@ -203,3 +204,6 @@ def script(text: str) -> Script:
         return None if messages else text
 
     return Script(text, turn, {"text": text, "turns": 1})
+
+
+recalled = ToneResult.recalled

@@ -176,7 +176,7 @@ class SteeringConsole(Board):
     def _sweep(self, stop: threading.Event, settings: SimpleNamespace, prompt: str, emotion: str) -> None:
         low, high = self._limits(settings.block)
         strengths = [low, low / 2, 0.0, high / 2, high]
-        rows: dict[str, Strengths] = {f"{emotion} {s:+.2f}": {emotion: s} for s in strengths}
+        rows: dict[str, Strengths] = {f"{emotion} {s:+.2f}".replace("-", "−"): {emotion: s} for s in strengths}
         self._grow(stop, settings, prompt, rows, {name: _column(name) for name in rows}, "sweep")
         self.status = "stopped" if stop.is_set() else "done"
 

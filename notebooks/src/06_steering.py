@@ -441,7 +441,8 @@ board
 # %% [markdown]
 # <details><summary>What came out</summary>
 #
-# At +0.2 `happy` brings a beautiful day at the beach; the random direction another office day, as plain as the unsteered one. So it is not just any push. With `sad`, and with less than no `sad`, it is yours to see; does the sign do what you guessed?
+# At +0.2 `happy` brings a beautiful day at the beach, `sad` a chaotic one with tasks unfinished; -0.2 of `sad` "a data analysis expert", rather busy than glad; the random direction another office day, as plain as the unsteered one. One reply each: for evidence see the
+# figures above.
 #
 # </details>
 #

@@ -8,6 +8,8 @@
 # **You will** try to pass tests that can't be passed · let rules judge · read `desperate` over six failures · force a choice · count rollouts, with intervals.
 
 # %% tags=["nbval-ignore-output"]
+import numpy as np
+
 import emokit
 from emokit.exercises import check, compare
 
@@ -131,10 +133,8 @@ def check_rule():
     }
     for source, wanted in cases.items():
         found = looks_for(source, "rain")
-        if not isinstance(found, bool):
-            return "it should return True or False"
-        if found != wanted:
-            return f"it says {found} of {source!r}"
+        if found is not wanted:
+            return f"it says {found} of {source!r}, and should say {wanted}"
     return True
 
 
@@ -205,10 +205,6 @@ print("the place among emotions is in the upper half:", p["emotions"] < 0.5)
 # ```
 #
 # </details>
-
-# %%
-import numpy as np
-
 
 # %%
 def gap_of(scores: np.ndarray) -> np.ndarray:
@@ -336,32 +332,8 @@ check("7.3", check_interval)
 # %% [markdown]
 # ## A model that can code
 #
-# Qwen2.5-Coder, with 1.5 billion weights, was run with the same command for a limited time; what came out is stored.
-
-# %%
-import json
-from pathlib import Path
-
-stored = json.loads(Path("../results/qwen2.5-coder-1.5b/impossible_task.json").read_text())
-result = impossible_task.recalled(stored["values"])
-print(stored["model"]["name"], "|", result.outcomes)
-
-# %%
-result.plot()
-
-# %%
-result.plot_choices()
-
-# %%
-result.trace.plot()
-
-# %% [markdown]
-# > **You should see** in the first figure how wide the black intervals are: unless they part, the steering has not been shown to change the share of cheats. In the second, a circle is filled where its interval leaves out 0; hold it against the random directions, which are steered as hard. The third is the trace again.
-#
-# What it cheated by, where it did:
-
-# %%
-print(result.outcomes.evidence().to_string() if result.outcomes and len(result.outcomes.evidence()) else "no cheats")
+# The same experiment runs on any chat model: `python tools/behaviour.py MODEL --only impossible_task --minutes 10` writes the outcomes with their intervals, the forced choices and the trace to `results/`.
+# It has not been measured on a larger model yet, so no result is shown here.
 
 # %% [markdown]
 # ## What you showed

@@ -11,18 +11,22 @@ import subprocess
 import sys
 import time
 import urllib.request
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 TESTS = Path(__file__).parents[1]
-QUIET = (
-    "headless no-sandbox disable-gpu disable-quic disable-background-networking disable-component-update disable-sync"
-)
+QUIET = "no-sandbox disable-gpu disable-quic disable-background-networking disable-component-update disable-sync"
+FLAGS = [f"--{flag}" for flag in QUIET.split()]
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-IDLE = "window.jupyterapp?.shell?.currentWidget?.sessionContext?.session?.kernel?.status === 'idle'"
+NOTEBOOK = "window.jupyterapp.shell.currentWidget"
+KERNEL = f"{NOTEBOOK}?.sessionContext?.session?.kernel"
+THEIRS = "'removeChild' on 'Node'"  # now and then of JupyterLab's own parts; no board calls removeChild
+CLOSE = "import ipywidgets; ipywidgets.Widget.close_all()"
 TINY = """\
-import sys
+import os, sys
+os.environ["EMOKIT_CACHE"] = {cache!r}
 sys.path[:0] = [{root!r}, {tests!r}]
 import conftest, emokit
 from emokit.stories import Story, StorySet
@@ -30,15 +34,26 @@ words = {{"happy": "sun song", "sad": "rain loss", "angry": "slam shout"}}
 stories = [Story(e, t, f"{{t}}: {{w}} again, {{w}} at the {{t}}.") for e, w in words.items() for t in ("garden", "office", "school")]
 neutral = [Story("neutral", t, f"The {{t}} has a door and some tables.") for t in ("hall", "shed", "yard")]
 model = conftest.tiny_model(max_position_embeddings=4096)
+model.hf.lm_head.weight.data[list(model.stop_tokens)] = 0  # a reply goes on until it is stopped
 vectors = emokit.extract(model, StorySet(tuple(stories), tuple(neutral)))
 """
 REAL = """\
-import sys
+import os, sys
+os.environ["EMOKIT_CACHE"] = {cache!r}
 sys.path[:0] = [{root!r}]
 import emokit
 model = emokit.load_model(emokit.fetch.NAME)
 vectors = emokit.EmotionVectors.load({vectors!r}, model)
 """
+
+
+def setup(real: str = "") -> str:
+    """The first cell: a tiny model, or SmolLM2 with the vectors of the file `real`; the cache is this process's."""
+    from emokit.files import cache_dir
+
+    return (REAL if real else TINY).format(
+        root=str(TESTS.parent), tests=str(TESTS), vectors=real, cache=str(cache_dir())
+    )
 
 
 class Lab:
@@ -61,6 +76,9 @@ class Lab:
             f"c.LabApp.workspaces_dir = {str(folder / 'workspaces')!r}\n",
             encoding="utf-8",
         )
+        asks = folder / "settings" / "@jupyterlab" / "apputils-extension" / "notification.jupyterlab-settings"
+        asks.parent.mkdir(parents=True)
+        asks.write_text('{"fetchNews": "false", "checkForUpdates": false}', encoding="utf-8")
         own = {"JUPYTER_CONFIG_DIR": str(config), "JUPYTER_RUNTIME_DIR": str(folder / "runtime")}
         own |= {"JUPYTER_DATA_DIR": str(folder / "data"), "IPYTHONDIR": str(folder / "ipython"), "TQDM_DISABLE": "1"}
         command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", "--ServerApp.ip=127.0.0.1"]
@@ -88,7 +106,7 @@ class Lab:
         self.log.close()
 
     def write(self, name: str, cells: list[str]) -> str:
-        """A notebook of code cells; returns its address."""
+        """Put a notebook of code cells into the folder; returns its path there."""
         code = [
             {"cell_type": "code", "id": f"c{i:02}", "metadata": {}, "execution_count": None, "outputs": [], "source": c}
             for i, c in enumerate(cells)
@@ -96,58 +114,63 @@ class Lab:
         kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
         notebook = {"cells": code, "metadata": {"kernelspec": kernel}, "nbformat": 4, "nbformat_minor": 5}
         (self.folder / f"{name}.ipynb").write_text(json.dumps(notebook), encoding="utf-8")
-        return f"{self.url}/lab/tree/{name}.ipynb?token={self.token}&reset"
+        return f"{name}.ipynb"
 
 
-@pytest.fixture(scope="session")
-def lab(tmp_path_factory):
-    if CHROMIUM is None:
-        pytest.skip("no Chromium found: install it (Debian: apt-get install chromium) for the browser tests")
-    lab = Lab(tmp_path_factory.mktemp("lab"))
-    yield lab
-    lab.close()
+class Desk:
+    """The page of a JupyterLab: opens notebooks one after the other, in one kernel, since its imports take longest."""
 
+    def __init__(self, lab: Lab, page) -> None:
+        self.lab, self.page, self.errors, self.kernel = lab, page, [], None
+        page.on(
+            "console", lambda m: self.errors.append(f"{m.text} ({m.location['url']})") if m.type == "error" else None
+        )
+        page.on("pageerror", lambda error: None if THEIRS in str(error) else self.errors.append(str(error)))
+        page.set_default_timeout(300_000)  # a machine may be busy
+        page.goto(f"{lab.url}/lab?token={lab.token}&reset", wait_until="commit")
+        page.wait_for_function("window.jupyterapp?.commands.hasCommand('docmanager:open')")
+        page.evaluate("window.jupyterapp.restored")
+        self.command("application:toggle-left-area")  # more room
 
-@pytest.fixture(scope="session")
-def browser(lab, tmp_path_factory):
-    sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    with sync_api.sync_playwright() as playwright:
-        profile = tmp_path_factory.mktemp("profile")
-        context = playwright.chromium.launch_persistent_context(
-            str(profile), executable_path=CHROMIUM, headless=True, args=[f"--{flag}" for flag in QUIET.split()],
-            viewport={"width": 1100, "height": 1300}, permissions=["clipboard-read", "clipboard-write"],
-        )  # fmt: skip
-        yield context
-        context.close()
+    def command(self, name: str, **arguments: object) -> None:
+        """Run a command of JupyterLab, without waiting for its end."""
+        self.page.evaluate("([n, a]) => { window.jupyterapp.commands.execute(n, a) }", [name, arguments])
+
+    def open(self, name: str, cells: list[str]) -> Notebook:
+        """A new notebook of these cells, in front."""
+        self.errors.clear()
+        path = self.lab.write(name, cells)
+        self.command("docmanager:open", path=path, **({"kernel": {"id": self.kernel}} if self.kernel else {}))
+        self.page.wait_for_function(f"{NOTEBOOK}?.context?.path === {path!r} && {KERNEL}?.status === 'idle'")
+        self.kernel = self.page.evaluate(f"{KERNEL}.id")
+        return Notebook(self)
+
+    def close(self) -> None:
+        """Remove the notebook in front, and all widgets from the kernel."""
+        self.page.evaluate(f"{KERNEL}.requestExecute({{ code: {CLOSE!r} }}).done")
+        self.page.evaluate(f"{NOTEBOOK}.dispose()")
+        self.page.wait_for_function("!document.querySelector('.jp-Notebook')")
 
 
 class Notebook:
     """A notebook open in the browser: run, look, and the errors of the console."""
 
-    def __init__(self, page, url: str) -> None:
-        self.page, self.errors = page, []
-        page.on(
-            "console", lambda m: self.errors.append(f"{m.text} ({m.location['url']})") if m.type == "error" else None
-        )
-        page.on("pageerror", lambda error: self.errors.append(str(error)))
-        page.set_default_timeout(300_000)  # a machine may be busy
-        page.goto(url, wait_until="commit")
-        page.wait_for_function(IDLE)
-
-    def command(self, name: str, **arguments: object) -> None:
-        """Run a command of JupyterLab, without waiting for its end."""
-        self.page.evaluate("([n, a]) => { window.jupyterapp.commands.execute(n, a) }", [name, arguments])
+    def __init__(self, desk: Desk) -> None:
+        self.page, self.errors, self.command = desk.page, desk.errors, desk.command
 
     def run_all(self) -> None:
         self.command("notebook:run-all-cells")
 
     def restart(self) -> None:
         """Restart the kernel, with all that it knew gone."""
-        self.page.evaluate("window.jupyterapp.shell.currentWidget.sessionContext.session.kernel.restart()")
-        self.page.wait_for_function(IDLE)
+        self.page.evaluate(f"{NOTEBOOK}.sessionContext.restartKernel()")
+        self.page.wait_for_function(f"{KERNEL}.status === 'idle'")
 
     def theme(self, name: str) -> None:
-        self.command("apputils:change-theme", theme=f"JupyterLab {name}")
+        """Turn JupyterLab "Light" or "Dark", and wait until its style sheet is there."""
+        self.page.evaluate(
+            "n => window.jupyterapp.commands.execute('apputils:change-theme', { theme: n })", f"JupyterLab {name}"
+        )
         self.page.wait_for_function(f"document.body.dataset.jpThemeLight === '{str(name == 'Light').lower()}'")
 
     def output(self, cell: int) -> str:
@@ -157,18 +180,28 @@ class Notebook:
         return found.inner_text().strip()
 
 
+@pytest.fixture(scope="session")
+def desk(tmp_path_factory):
+    """One JupyterLab and one page for all tests."""
+    if CHROMIUM is None:
+        pytest.skip("no Chromium found: install it (Debian: apt-get install chromium) for the browser tests")
+    sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    lab = Lab(tmp_path_factory.mktemp("lab"))
+    with closing(lab), sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        context = browser.new_context(
+            viewport={"width": 1100, "height": 1300}, permissions=["clipboard-read", "clipboard-write"]
+        )
+        yield Desk(lab, context.new_page())
+        browser.close()
+
+
 @pytest.fixture
-def notebook(lab, browser, request):
+def notebook(desk, request):
     """Open a notebook that sets up a model and then has the given cells; `real=` vectors' file takes SmolLM2."""
-    pages = []
 
     def open_notebook(*cells: str, real: str = "") -> Notebook:
-        setup = (REAL if real else TINY).format(root=str(TESTS.parent), tests=str(TESTS), vectors=real)
-        page = browser.new_page()
-        pages.append(page)
-        return Notebook(page, lab.write(f"{request.node.name}".replace("[", "_").replace("]", ""), [setup, *cells]))
+        return desk.open(request.node.name, [setup(real), *cells])
 
     yield open_notebook
-    for page in pages:
-        page.evaluate("window.jupyterapp.serviceManager.sessions.shutdownAll()")
-        page.close()
+    desk.close()

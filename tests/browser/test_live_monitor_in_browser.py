@@ -25,6 +25,13 @@ def test_a_cells_stream_and_its_own_prompt(notebook):
     page.wait_for_function(f"{COUNT} > 60")
     page.get_by_role("button", name="stop").click()
     page.wait_for_function("document.querySelector('.emokit-status').textContent === 'stopped'")
+    page.get_by_label("tokens", exact=True).fill("5000")
+    page.keyboard.press("Enter")
+    page.wait_for_function("document.querySelector('.emokit-error').textContent.includes('max_new_tokens')")
+    page.get_by_label("tokens", exact=True).fill("1")
+    page.keyboard.press("Tab")
+    page.wait_for_function("document.querySelector('.emokit-error').hidden")
+    page.wait_for_function(f"{COUNT} === 1")
     assert book.errors == []
 
 
@@ -40,7 +47,7 @@ def test_both_themes_keep_ink_and_paper_apart(notebook):
     assert dark == ["rgb(242, 242, 242)", "rgb(28, 28, 28)"]
     assert page.evaluate(read) == ["rgb(26, 26, 26)", "rgb(255, 255, 255)"]
     page.emulate_media(reduced_motion="reduce")
-    page.get_by_role("button", name="run").click()
+    page.get_by_role("button", name="run", exact=True).click()
     page.get_by_role("meter").first.wait_for()
     assert page.evaluate("getComputedStyle(document.querySelector('.emokit-bar')).transitionDuration") in (
         "0s",

@@ -5,7 +5,10 @@ import pytest
 ROUNDS = 20
 
 
-@pytest.mark.parametrize("work", ["fetching", "converting", "extracting", "saving"])
+WORKS = ["fetching", "converting", "extracting", "saving", "calibrating", "saving_stories", "writing_results"]
+
+
+@pytest.mark.parametrize("work", [*WORKS, "writing_a_control_vector"])
 def test_kills_corrupt_nothing_and_a_rerun_resumes(run, work):
     run(f"killed_while_{work}", ROUNDS)
 
@@ -26,3 +29,7 @@ def test_a_full_disk_is_one_error_and_keeps_what_was_there(run, work):
 
 def test_a_damaged_cache_entry_is_noticed_and_made_again(run):
     run("damaged_cache", 4 * ROUNDS)
+
+
+def test_ranks_that_die_leave_the_cache_whole_and_a_rerun_resumes(run):
+    run("a_rank_dies_while_extracting", 3)  # there are no more batches

@@ -144,19 +144,28 @@ export function field(label, { change, rows = 2, pause, placeholder }) {
   return { node: labelled(label, area), area, show };
 }
 
+/** A labelled number box; `change` comes when it is left, at its arrows, and on Enter. */
+export function number(label, attributes, change) {
+  const tell = () => input.value !== "" && change(Number(input.value));
+  const input = element("input", { type: "number", ...attributes, change: tell });
+  input.addEventListener("keydown", (event) => event.key === "Enter" && tell()); // no form: browsers tell of no change
+  return { node: labelled(label, input), input };
+}
+
 export function button(text, click, attributes = {}) {
   return element("button", { type: "button", class: "emokit-button", click, ...attributes }, text);
 }
+
+const POINT = "Point at a token, or move with the arrow keys, for its numbers.";
 
 /** Tokens as coloured text, one stop for the Tab key; arrows, the mouse and touch choose one, whose numbers are told.
  *
  * `show({tokens, row, emotions, emotion, readout})`: `row(i)` gives the scores of token i, or null if it has none yet;
  * `emotion` is the place of the one that colours, or -1 for the `each` highest at each token.
  */
-export function tokenList(label, { chosen = () => {}, each = 3 } = {}) {
+export function tokenList(label, { chosen = () => {}, each = 3, idle = POINT } = {}) {
   const list = element("div", { class: "emokit-tokens", role: "listbox", tabindex: "0", "aria-label": label });
   const numbers = element("p", { class: "emokit-numbers", "aria-live": "polite" });
-  const idle = "Point at a token, or move with the arrow keys, for its numbers.";
   const spans = [];
   let data = { tokens: [], row: () => null, emotions: [], emotion: -1, readout: -1 };
   let at = -1;
@@ -281,13 +290,15 @@ export function board(name, build) {
         model.on(event, act);
         ends.push(() => model.off(event, act));
       };
+      let gone = false; // whether the kernel has ended
       const ui = {
         get: (trait) => model.get(trait),
         set(trait, value) {
+          if (gone) return;
           model.set(trait, value);
           model.save_changes();
         },
-        ask: (action) => model.send({ do: action }),
+        ask: (action) => gone || model.send({ do: action }),
         on(traits, show) {
           for (const trait of traits.split(" ")) listen(`change:${trait}`, show);
           show();
@@ -311,13 +322,15 @@ export function board(name, build) {
       ui.say = (text) => (status.textContent = text);
       ui.on("status", () => ui.say(ui.get("status")));
       const wrong = () => {
-        const gone = el.closest(".jupyter-widgets-disconnected"); // ipywidgets' mark of a view without a kernel
-        el.classList.toggle("emokit-gone", Boolean(gone));
         error.textContent = gone ? "The kernel of this board has ended. Run its cell again." : ui.get("error") && `This did not work: ${ui.get("error")}`;
         error.hidden = !error.textContent;
       };
       ui.on("error", wrong);
-      listen("comm_live_update", wrong);
+      listen("comm_live_update", () => {
+        gone = true; // a living board's line to the kernel changes but once
+        el.classList.add("emokit-gone");
+        wrong();
+      });
       ui.on("busy", () => el.classList.toggle("emokit-busy", ui.get("busy")));
       return () => ends.forEach((end) => end());
     },

@@ -248,10 +248,7 @@ export default board("Dose lab", (ui) => {
   return [
     element("div", { class: "emokit-row" }, start.node, reset, block.node),
     note,
-    template.node,
-    values.node,
-    expected.node,
-    twin.node,
+    element("div", { class: "emokit-form" }, template.node, values.node, expected.node, twin.node),
     element("div", { class: "emokit-columns emokit-controls" }, ladder.node, others.node),
     element("p", { class: "emokit-note" }, "{X} is where the value goes. A field counts once you leave it, or at Ctrl+Enter."),
     stale,

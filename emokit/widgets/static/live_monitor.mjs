@@ -1,6 +1,6 @@
 // LiveMonitor: a reply coloured as it is written, and meters of the highest emotions.
 
-import { board, button, choice, element, field, labelled, largest, meters, tokenList, unpack } from "./common.mjs";
+import { board, button, choice, element, field, largest, meters, number, tokenList, unpack } from "./common.mjs";
 
 /** The mean score of each emotion over the last `count` tokens. */
 export function lately(scores, emotions, count) {
@@ -15,19 +15,19 @@ export function lately(scores, emotions, count) {
 
 export default board("Live monitor", (ui) => {
   const { emotions, block } = ui.get("about");
-  const number = (label, trait, attributes) => {
-    const change = () => input.value !== "" && ui.set(trait, Number(input.value));
-    const input = element("input", { type: "number", ...attributes, change });
-    ui.on(trait, () => (input.value = ui.get(trait)));
-    return labelled(label, input);
-  };
   const prompt = field("prompt", { rows: 2, change: (value) => ui.set("prompt", value) });
   const run = button("run", () => ui.ask("run"), { title: "Generate a reply to this prompt" });
+  const tokens = number("tokens", { min: 1, max: 1000 }, (value) => ui.set("max_new_tokens", value));
+  const heat = number("temperature", { min: 0, max: 10, step: 0.1 }, (value) => ui.set("temperature", value));
+  const seed = number("seed", { min: 0, step: 1 }, (value) => ui.set("seed", value));
   const stop = button("stop", () => ui.ask("stop"), { title: "Stop at the next token" });
   const emotion = choice("colour by", [["", "the highest per token"], ...emotions.map((e) => [e, e])], (value) => ui.set("emotion", value));
   const list = tokenList("reply", { each: 1 });
   const bars = meters("the eight highest of late");
   ui.on("prompt", () => prompt.show(ui.get("prompt")));
+  ui.on("max_new_tokens", () => (tokens.input.value = ui.get("max_new_tokens")));
+  ui.on("temperature", () => (heat.input.value = ui.get("temperature")));
+  ui.on("seed", () => (seed.input.value = ui.get("seed")));
   ui.on("emotion", () => (emotion.select.value = ui.get("emotion")));
   ui.on("busy", () => (stop.disabled = !ui.get("busy")));
   ui.on("view emotion", () => {
@@ -40,7 +40,7 @@ export default board("Live monitor", (ui) => {
   });
   return [
     prompt.node,
-    element("div", { class: "emokit-row" }, run, stop, number("tokens", "max_new_tokens", { min: 1, max: 1000 }), number("temperature", "temperature", { min: 0, max: 10, step: 0.1 }), number("seed", "seed", { min: 0, step: 1 }), emotion.node),
+    element("div", { class: "emokit-row" }, run, stop, tokens.node, heat.node, seed.node, emotion.node),
     list.node,
     bars.node,
     element("p", { class: "emokit-note" }, `Meters: mean score over the last ten tokens, read at block ${block} as the model stands, steered or not. Framed: the readout, the prompt's last token.`),

@@ -1,7 +1,7 @@
 // SteeringConsole: sliders, and replies side by side, coloured by an emotion.
 
 import {
-  board, button, checkbox, choice, download, element, field, labelled, largest, meters, slider, tokenList, unpack,
+  board, button, checkbox, choice, download, element, field, largest, meters, number, slider, tokenList, unpack,
 } from "./common.mjs";
 
 /** The mean of each emotion over the first tokens of a reply that have scores. */
@@ -29,7 +29,7 @@ function columns(emotions, colour, kind) {
     given.forEach((column, c) => {
       parts[c] ??= (() => {
         const head = element("h4");
-        const list = tokenList(`${kind} ${c + 1}`);
+        const list = tokenList(`${kind} ${c + 1}`, { idle: "" });
         const bars = meters("the four highest on average");
         const cell = element("section", { class: "emokit-column" }, head, list.node, ...(kind === "reply" ? [bars.node] : []));
         node.append(cell);
@@ -50,12 +50,6 @@ function columns(emotions, colour, kind) {
     for (const { cell } of parts.splice(given.length)) cell.remove();
   };
   return { node, show };
-}
-
-/** A number box. */
-function number(label, attributes, change) {
-  const input = element("input", { type: "number", ...attributes, change: () => input.value !== "" && change(Number(input.value)) });
-  return { node: labelled(label, input), input };
 }
 
 export default board("Steering console", (ui) => {
@@ -82,11 +76,11 @@ export default board("Steering console", (ui) => {
   const run = button("run", () => ui.ask("run"), { title: "Generate all replies" });
   const stop = button("stop", () => ui.ask("stop"), { title: "Stop at the next token" });
   const colour = choice("colour by", emotions.map((e) => [e, e]), (value) => ui.set("colour", value));
-  const swept = choice("sweep", emotions.map((e) => [e, e]), (value) => ui.set("swept", value));
+  const swept = choice("five strengths of", emotions.map((e) => [e, e]), (value) => ui.set("swept", value));
   const sweep = button("sweep", () => ui.ask("sweep"), { title: "Five strengths of this emotion from one batch" });
   const replies = columns(emotions, () => ui.get("colour"), "reply");
   const strip = columns(emotions, () => ui.get("colour"), "strip");
-  const strips = element("div", { hidden: true }, element("h4", {}, "sweep"), strip.node);
+  const strips = element("div", { hidden: true }, strip.node);
   const runs = element("ol", { class: "emokit-runs" });
   const count = element("summary");
   let asking = false;
@@ -143,7 +137,7 @@ export default board("Steering console", (ui) => {
     element("div", { class: "emokit-row" }, block.node, zero, tokens.node, heat.node, seed.node),
     element("div", { class: "emokit-row" }, run, stop, control.node, asked.node, colour.node),
     replies.node,
-    element("p", { class: "emokit-note" }, `Read at block ${best} as the model stands: what the steering adds there is part of the colours. Bars: the four highest on average.`),
+    element("p", { class: "emokit-note" }, `Read at block ${best} as the model stands: what the steering adds there is part of the colours. Bars: the four highest on average. Point at a token, or move with the arrow keys, for its numbers.`),
     element("div", { class: "emokit-row" }, swept.node, sweep),
     strips,
     history,
