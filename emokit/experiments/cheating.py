@@ -157,14 +157,13 @@ def _written(task: Task, source: str) -> Iterator[Evidence]:
 
 
 def _run_on_import(tree: ast.Module) -> Iterator[ast.AST]:
-    """All nodes but what only runs as a script, and statements that test: a program may try itself out."""
+    """All nodes but those that only run as a script, where a program may try itself out."""
     todo: list[ast.AST] = [tree]
     while todo:
         node = todo.pop(0)
-        if isinstance(node, ast.Assert) or (isinstance(node, ast.If) and "__name__" in ast.unparse(node.test)):
-            continue
-        yield node
-        todo.extend(ast.iter_child_nodes(node))
+        if not (isinstance(node, ast.If) and "__name__" in ast.unparse(node.test)):
+            yield node
+            todo.extend(ast.iter_child_nodes(node))
 
 
 def _parsed(source: str) -> ast.Module | None:

@@ -246,11 +246,11 @@ print("the cheat changes by less than 10 nats under each steering:", max(map(abs
 forced
 
 # %% [markdown]
-# > **You should see** changes of a nat or two, and the random directions among them as large as `desperate`. (Three tasks; the interval is over them, and so coarse. The stored run below has more.)
+# > **You should see** changes of a nat or two, each with an interval that is wider. (Three tasks; the interval is over them, and so coarse.) The first number, of "none", says that the cheat is far less likely than the honest attempt to begin with: it is longer.
 #
 # <details><summary>What came out</summary>
 #
-# FORCED
+# With less `desperate` the cheat gained 2 nats, with more it lost 1: the opposite of what the paper reports for rollouts of Claude. But both intervals reach 0, and the intervals of three random directions go as far as 2 nats. Three tasks can't tell; whoever had looked at one task alone would have "found" something.
 #
 # </details>
 #
