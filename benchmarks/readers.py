@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from emokit import Model, activations
-from emokit.models import padded
+from emokit.chances import padded
 
 Array = np.ndarray
 Reader = Callable[[Model, Sequence[str], int], Array]

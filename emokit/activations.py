@@ -11,9 +11,10 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from .chances import padded
 from .errors import EmokitError, check_block, check_list
 from .files import cache_dir, replacing
-from .models import NOT_FINITE, Model, padded
+from .models import NOT_FINITE, Model
 from .progress import progress
 from .structure import hidden
 

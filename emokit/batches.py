@@ -89,18 +89,11 @@ def padding(model: Model) -> str:
     "holes": anywhere, so that a `Memory` may go on from turn to turn; "left": only before a row's first token; "none".
     """
     hf = model.hf
-    with model.lock:
+    with model.unsteered():
         if hf not in _KNOWN:
             config = hf.config.get_text_config()
             windowed = any(getattr(config, name, None) for name in _WINDOWS)
-            active = list(model.steers)
-            try:
-                for steer in active:
-                    steer.paused = True
-                _KNOWN[hf] = "none" if not _same(hf, False) else "left" if windowed or not _same(hf, True) else "holes"
-            finally:
-                for steer in active:
-                    steer.paused = False
+            _KNOWN[hf] = "none" if not _same(hf, False) else "left" if windowed or not _same(hf, True) else "holes"
         return _KNOWN[hf]
 
 

@@ -14,7 +14,6 @@ from typing import Any
 import torch
 
 from . import chances, fetch, generation, ranks
-from .chances import padded as padded
 from .errors import EmokitError, check_text
 from .progress import progress
 from .structure import (
@@ -126,8 +125,6 @@ class Model:
         self._fingerprint: tuple[str, str] | None = None
         self.norm = find_norm(hf, self.blocks, self.name)
         check_cache(hf, self.name)
-        self.shares_prefix = takes_several(hf)  # a prefix can be read once, and several texts behind it
-        self.widens = self.shares_prefix and takes_wider(hf, self.blocks)  # and the blocks before a steer once for all
 
     def __repr__(self) -> str:
         dtype = str(self.dtype).removeprefix("torch.")
@@ -161,6 +158,35 @@ class Model:
             "width": self.width,
             "dtype": str(self.dtype).removeprefix("torch."),
         }
+
+    # what the model allows, found out when first asked, by trying
+
+    @contextmanager
+    def unsteered(self) -> Iterator[None]:
+        """Within the `with` no active steer acts: for trying what the model itself does."""
+        with self.lock:
+            active = list(self.steers)
+            try:
+                for steer in active:
+                    steer.paused = True
+                yield
+            finally:
+                for steer in active:
+                    steer.paused = False
+
+    @cached_property
+    def shares_prefix(self) -> bool:
+        """Whether a prefix can be read once, and several texts behind it."""
+        with self.unsteered():
+            return takes_several(self.hf)
+
+    @cached_property
+    def widens(self) -> bool:
+        """Whether, beyond that, the blocks before a steer can be read once for all rows."""
+        if not self.shares_prefix:
+            return False
+        with self.unsteered():
+            return takes_wider(self.hf, self.blocks)
 
     # prompts and tokens
 

@@ -75,7 +75,7 @@ class Steer:
         if positions not in ("all", "prompt", "reply"):
             raise EmokitError("unknown positions", positions, 'Use "all", "prompt" or "reply".')
         self.model, self.positions, self.fired = model, positions, 0
-        self.paused = False  # while `padding` tries what the model itself does
+        self.paused = False  # within `model.unsteered()`
         self.thread = threading.get_ident()
         added = deltas(vectors, strengths, blocks)
         self.blocks = list(added)

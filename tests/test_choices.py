@@ -31,6 +31,7 @@ def alone(model, prompt, tail):
 def passes(model):
     """The shapes of all batches that the model reads from now on."""
     seen = []
+    _ = model.widens  # found out once, by passes of its own
     model.hf.get_input_embeddings().register_forward_hook(lambda _m, i, _o: seen.append(tuple(i[0].shape)))
     return seen
 
@@ -128,6 +129,7 @@ def test_every_architecture_scores_steered_rows_as_single_ones(arch):
 
 
 def test_blocks_before_the_steered_one_read_what_all_steerings_share_once(model, vectors):
+    assert model.widens  # found out once, by passes of its own
     seen = [[] for _ in model.blocks]
     for i, block in enumerate(model.blocks):
         block.register_forward_hook(lambda _m, inputs, _o, i=i: seen[i].append(tuple(inputs[0].shape[:2])))
@@ -136,6 +138,15 @@ def test_blocks_before_the_steered_one_read_what_all_steerings_share_once(model,
     assert seen[:3] == [[(1, n) for n in lengths]] * 3
     assert seen[3] == [(3, n) for n in lengths]
     assert hooks(model) == len(model.blocks)
+
+
+def test_what_a_model_allows_is_tried_when_first_asked_and_without_steering(model, vectors):
+    assert not {"shares_prefix", "widens"} & set(vars(model))
+    with emokit.steer(model, vectors, {"sad": [0.0, 5.0, 9.0]}) as active:
+        assert model.widens
+        assert model.shares_prefix
+        assert not active.paused
+    assert active.fired == 0
 
 
 def test_inside_another_steer_rows_add_to_it(model, vectors):
