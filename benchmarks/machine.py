@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import time
+from functools import cache
 
 import torch
 
 from emokit import Model
 
 
+@cache
 def products(size: int = 2048, count: int = 8) -> float:
     """Measured rate of float32 matrix products, in FLOP/s: the best of a few."""
     a, b = torch.rand(size, size), torch.rand(size, size)
     return 2 * size**3 / _least(lambda: a @ b, count)
 
 
+@cache
 def reading(megabytes: int = 512, count: int = 8) -> float:
     """Measured rate of reading memory, in bytes/s: summing a large array, the best of a few."""
     array = torch.ones(megabytes * 2**18)

@@ -42,10 +42,7 @@ class Remade:
 
     def shuffled_labels(self, seed: int) -> Array:
         """The labels permuted within each topic."""
-        rng, labels = np.random.default_rng(seed), self.labels.copy()
-        for topic in range(self.topics.max() + 1):
-            labels[self.topics == topic] = rng.permutation(labels[self.topics == topic])
-        return labels
+        return selection.shuffled(self.labels, self.topics, np.random.default_rng(seed))
 
     def shuffled(self, seed: int) -> tuple[Array, Array]:
         """Directions of labels permuted within each topic, which mean nothing."""

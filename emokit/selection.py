@@ -67,6 +67,14 @@ def select(means: Array, neutral: Array, emotions: Sequence[str], topics: Sequen
     return Selection(block, candidates[int(near[block].argmax())], candidates, accuracy)
 
 
+def shuffled(labels: Array, topics: Array, rng: np.random.Generator) -> Array:
+    """Labels permuted within each topic, so that every topic keeps one story of each emotion."""
+    out = labels.copy()
+    for topic in range(topics.max() + 1):
+        out[topics == topic] = rng.permutation(labels[topics == topic])
+    return out
+
+
 def codes(labels: Sequence[str]) -> Array:
     """Integer codes of labels, in the order of their first appearance."""
     order = {label: i for i, label in enumerate(dict.fromkeys(labels))}

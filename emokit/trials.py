@@ -182,10 +182,18 @@ class Bench:
 
 def told(model: Model, emotion: str, prompt: str) -> list[Message]:
     """A prompt with the instruction to answer in an emotion: as system message, or before it where there is none."""
-    instruction = INSTRUCTION.format(emotion=emotion)
-    messages = [{"role": "system", "content": instruction}, {"role": "user", "content": prompt}]
+    return instructed(model, INSTRUCTION.format(emotion=emotion), [{"role": "user", "content": prompt}])
+
+
+def instructed(model: Model, instruction: str, messages: Sequence[Message], joint: str = " ") -> list[Message]:
+    """Messages with an instruction: at the end of the system message, or, where the template has none, at the head of
+    the first other one, `joint` between them."""
+    system = [message for message in messages[:-1][:1] if message["role"] == "system"]
+    first, *rest = messages[len(system) :]
+    whole = "\n".join([*(message["content"] for message in system), instruction])
+    asked = [{"role": "system", "content": whole.strip() if system else whole}, first, *rest]
     try:
-        known = instruction in model.prompt(messages)
+        known = instruction in model.prompt(asked)
     except EmokitError:  # the template refuses a system message
         known = False
-    return messages if known else [{"role": "user", "content": f"{instruction} {prompt}"}]
+    return asked if known else [*system, {**first, "content": f"{instruction}{joint}{first['content']}"}, *rest]

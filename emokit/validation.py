@@ -155,7 +155,7 @@ def validate(model: Model, stories: StorySet, *, seed: int = 0) -> Validation:
     at_best = means[:, chosen.block]
     rng = np.random.default_rng(seed)
     null = [
-        selection.heldout(at_best, _shuffled(labels, folds, rng), folds, parts)
+        selection.heldout(at_best, selection.shuffled(labels, folds, rng), folds, parts)
         for _ in progress(range(SHUFFLES), desc="shuffled labels")
     ]
     bag = activations.embeddings(model, texts)
@@ -176,7 +176,7 @@ def validate(model: Model, stories: StorySet, *, seed: int = 0) -> Validation:
         words=float(lint.leaks(stories).told.mean()),
         messages=_messages(model, stories, means, neutral, chosen, bag_units, rng),
         stability=robustness.stability(
-            means, neutral, chosen.components, chosen.block, labels, _shuffled(labels, folds, rng), folds, tuple(stories.emotions), rng
+            means, neutral, chosen.components, chosen.block, labels, selection.shuffled(labels, folds, rng), folds, tuple(stories.emotions), rng
         ),
         anisotropy=robustness.anisotropy(means, labels, folds),
         needed=robustness.needed(at_best, labels, folds, parts, rng),
@@ -228,11 +228,3 @@ def _centred(states: Array, units: Array) -> Array:
 def _ranks(scores: Array, own: Array) -> Array:
     """How many emotions score higher than a text's own, of scores [texts, emotions]."""
     return (scores > scores[np.arange(len(own)), own][:, None]).sum(1)
-
-
-def _shuffled(labels: Array, folds: Array, rng: np.random.Generator) -> Array:
-    """Labels permuted within each topic, so that every topic keeps one story of each emotion."""
-    out = labels.copy()
-    for fold in range(folds.max() + 1):
-        out[folds == fold] = rng.permutation(labels[folds == fold])
-    return out

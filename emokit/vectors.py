@@ -14,7 +14,7 @@ import numpy as np
 
 from . import activations, control_vectors, selection
 from .directions import Direction, Strengths, deltas
-from .errors import EmokitError, check_kinds, check_whole, emotion_index
+from .errors import EmokitError, check_block, check_kinds, check_whole, emotion_index
 from .files import path_of, replacing
 from .models import Model
 from .stories import StorySet, check_enough
@@ -112,11 +112,7 @@ class EmotionVectors:
 
     def block(self, block: int | None) -> int:
         """The best block for None, else `block` itself; raises EmokitError for one that is not there."""
-        if block is None:
-            return self.best_block
-        if isinstance(block, bool) or not isinstance(block, (int, np.integer)) or block not in self.blocks:
-            raise EmokitError("unknown block", block, f"Blocks are 0 to {len(self.blocks) - 1}.")
-        return int(block)
+        return self.best_block if block is None else check_block(block, len(self.blocks))
 
     def at(self, block: int | None = None) -> Array:
         """The directions at a block: float32 [emotions, width] of unit rows."""

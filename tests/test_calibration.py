@@ -332,3 +332,12 @@ def test_at_a_working_strength_words_move_further_than_under_random_directions(s
         gains = words - (words.sum(1, keepdims=True) - words) / 3
         assert np.diag(gains[:4]).mean() > 1
         assert np.diag(gains[:4]).mean() > gains[4:].max(0).mean()
+
+
+def test_an_instruction_joins_the_system_message_that_is_there(model):
+    messages = [{"role": "system", "content": "Be brief. "}, {"role": "user", "content": "Hi"}]
+    assert trials.instructed(model, "Be calm.", messages) == [
+        {"role": "system", "content": "Be brief. \nBe calm."},
+        {"role": "user", "content": "Hi"},
+    ]
+    assert trials.instructed(model, "Be calm.", messages[:1])[1:] == messages[:1]

@@ -55,10 +55,10 @@ def test_the_bag_of_embeddings_sees_no_block(model, stories):
 
 
 def test_labels_are_shuffled_within_topics():
-    from emokit.validation import _shuffled
+    from emokit.selection import shuffled
 
     labels, folds = np.tile(np.arange(3), 4), np.repeat(np.arange(4), 3)
-    got = _shuffled(labels, folds, np.random.default_rng(0))
+    got = shuffled(labels, folds, np.random.default_rng(0))
     assert all(sorted(got[folds == f]) == [0, 1, 2] for f in range(4))
     assert not (got == labels).all()
 

@@ -8,7 +8,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..errors import EmokitError, check_list, check_number
+from .. import trials
+from ..errors import check_list, check_number
 from ..models import Message, Model
 from ..vectors import Direction, EmotionVectors
 
@@ -76,16 +77,7 @@ def conditions(
 
 def instructed(model: Model, instruction: str | None, messages: Sequence[Message]) -> list[Message]:
     """Messages with an instruction: as system message, or at the head of the first one where the template has none."""
-    if instruction is None:
-        return list(messages)
-    told = [{"role": "system", "content": instruction}, *messages]
-    try:
-        if instruction in model.prompt(told):
-            return told
-    except EmokitError:  # the template refuses a system message
-        pass
-    first, *rest = messages
-    return [{**first, "content": f"{instruction}\n\n{first['content']}"}, *rest]
+    return list(messages) if instruction is None else trials.instructed(model, instruction, messages, "\n\n")
 
 
 class Rate(NamedTuple):

@@ -14,6 +14,7 @@ import traitlets
 
 from ..errors import EmokitError, check_kinds, check_number
 from ..models import Message, Model
+from ..trials import INSTRUCTION, instructed
 from ..vectors import EmotionVectors
 from .board import Board, front
 from .branches import Branch, Strengths, grow
@@ -272,14 +273,7 @@ def _told(model: Model, messages: list[Message], strengths: dict[str, float]) ->
     towards = [f"{'' if strength > 0 else 'not '}{emotion}" for emotion, strength in strengths.items() if strength]
     if not towards:
         return messages
-    wish = f"Answer as somebody who is {' and '.join(towards)}."
-    before, last = "\n".join(m["content"] for m in messages[:-1]), messages[-1]
-    asked = [{"role": "system", "content": f"{before}\n{wish}".strip()}, last]
-    try:
-        known = wish in model.prompt(asked)
-    except EmokitError:  # the template refuses a system message
-        known = False
-    return asked if known else [*messages[:-1], {"role": "user", "content": f"{wish} {last['content']}"}]
+    return instructed(model, INSTRUCTION.format(emotion=" and ".join(towards)), messages)
 
 
 def _quoted(text: str) -> str:
