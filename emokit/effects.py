@@ -86,6 +86,13 @@ def interval(draws: Array) -> tuple[float, float]:
     return float(low), float(high)
 
 
+def mean_interval(values: Array, draws: int, seed: int) -> tuple[float, float, float]:
+    """The mean of values and its 95 % bootstrap interval over them; NaN for none."""
+    if not len(values):
+        return (math.nan,) * 3
+    return float(values.mean()), *interval(resampled_mean(values[:, None], draws, seed))
+
+
 def resampled_mean(changes: Array, draws: int, seed: int) -> Array:
     """Bootstrap means over wordings: `changes` [wordings, draws or 1], each draw of as many wordings anew: [draws]."""
     count, given = changes.shape

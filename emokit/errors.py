@@ -77,6 +77,13 @@ def check_whole(value: Any, what: str, least: int = 0) -> None:
         raise EmokitError(f"{what} must be a whole number, {least} or more", value, "Use for example 1.")
 
 
+def check_known(value: Any, known: Iterable[str], what: str) -> None:
+    """Raise EmokitError that names all known ones unless a value is among them."""
+    names = list(known)
+    if value not in names:
+        raise EmokitError(f"unknown {what}", value, f"Choose among: {', '.join(names)}.")
+
+
 def check_block(block: Any, count: int) -> int:
     """A block's number; raises EmokitError unless it is one of `count` blocks, 0-based."""
     if isinstance(block, bool) or not isinstance(block, Integral) or block not in range(count):

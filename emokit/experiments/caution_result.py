@@ -13,7 +13,7 @@ from scipy.stats import t as student
 from .. import effects, results
 from ..errors import EmokitError
 from .choices import DRAWS, Choices, recalled, record
-from .conditions import Rate, wilson
+from .conditions import Rate, row_of, wilson
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -137,8 +137,7 @@ class CautionResult:
         rows, x = [], np.array(self.strengths) - np.mean(self.strengths)
         for direction in (*self.emotions, *self.randoms):
             each = 0.1 * x @ self.curve(direction, measure) / (x @ x)
-            low, high = effects.interval(effects.resampled_mean(each[:, None], DRAWS, 0))
-            rows.append((direction, float(each.mean()), low, high, direction in self.randoms))
+            rows.append((direction, *effects.mean_interval(each, DRAWS, 0), direction in self.randoms))
         frame = pd.DataFrame(rows, columns=["direction", "slope", "low", "high", "random"])
         null = frame.slope[frame.random].to_numpy()
         scale = np.sqrt(np.mean(null**2)) or np.finfo(float).tiny
@@ -174,10 +173,7 @@ class CautionResult:
         rows = []
         for i, condition in enumerate(self.choices.conditions):
             row: dict[str, Any] = {"condition": condition, "dilemmas": len(self.dilemmas)}
-            for measure in MEASURES:
-                value, low, high = self.change(condition, measure)
-                row[measure] = float(self.values(measure)[i].mean())
-                row |= {f"{measure}_change": value, f"{measure}_low": low, f"{measure}_high": high}
+            row |= row_of(self, i, condition, MEASURES)
             share, low, high = self.share(condition)
             rows.append(row | {"share": share, "share_low": low, "share_high": high})
         return pd.DataFrame(rows).set_index("condition")

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .. import chances, effects
-from ..errors import EmokitError, check_kinds, check_list, check_number, check_text, check_whole
+from ..errors import EmokitError, check_kinds, check_known, check_list, check_number, check_text, check_whole
 from ..files import Log, cache_dir
 from ..models import Message, Model, checked_messages
 from ..progress import progress
@@ -314,8 +314,7 @@ class Choices:
 
     def index(self, condition: str) -> int:
         """The row of a condition; raises EmokitError for an unknown one."""
-        if condition not in self.conditions:
-            raise EmokitError("unknown condition", condition, f"Choose among: {', '.join(self.conditions)}.")
+        check_known(condition, self.conditions, "condition")
         return self.conditions.index(condition)
 
     def mean(
@@ -329,8 +328,7 @@ class Choices:
         found = rows[self.index(condition)]
         if against is not None:
             found = found - rows[self.index(against)]
-        low, high = effects.interval(effects.resampled_mean(found[:, None], DRAWS, self.seed))
-        return float(found.mean()), low, high
+        return effects.mean_interval(found, DRAWS, self.seed)
 
     def to_frame(self) -> pd.DataFrame:
         """A row per condition: mean `gap`, `per_token` and `share` with 95 % intervals over choices (`_low`, `_high`), their

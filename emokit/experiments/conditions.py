@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -78,6 +78,19 @@ def conditions(
 def instructed(model: Model, instruction: str | None, messages: Sequence[Message]) -> list[Message]:
     """Messages with an instruction: as system message, or at the head of the first one where the template has none."""
     return list(messages) if instruction is None else trials.instructed(model, instruction, messages, "\n\n")
+
+
+def row_of(result: Any, row: int, condition: str, measures: Iterable[str]) -> dict[str, float]:
+    """Of a result with `values(measure)` [conditions, items] and `change(condition, measure)`, a condition's mean of each
+    measure over the items that have one, its change and the interval of that (`_change`, `_low`, `_high`)."""
+    found = {}
+    for measure in measures:
+        values = result.values(measure)[row]
+        values = values[np.isfinite(values)]
+        found[measure] = float(values.mean()) if len(values) else float("nan")
+        ends = zip(("change", "low", "high"), result.change(condition, measure), strict=True)
+        found |= {f"{measure}_{name}": value for name, value in ends}
+    return found
 
 
 class Rate(NamedTuple):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .. import effects, results
-from ..errors import EmokitError, emotion_index
+from ..errors import EmokitError, check_known, emotion_index
 from .conditions import Rate, wilson
 from .distress import HIGH
 
@@ -101,8 +101,7 @@ class Frustration:
         The published share does not say which of the three it is. The interval takes replies of one rollout for
         independent, which they are not: that of "reply" is too narrow.
         """
-        if unit not in UNITS:
-            raise EmokitError("unknown unit", unit, f"Choose among: {', '.join(UNITS)}.")
+        check_known(unit, UNITS, "unit")
         if scorer not in ("rule", "judge"):
             raise EmokitError("unknown scorer", scorer, 'Choose "rule" or "judge"; a direction has no scale of 10.')
         table = self._of(arm, condition).dropna(subset=[scorer])
@@ -337,10 +336,8 @@ class Frustration:
         return [(a, c) for a in self.turns for c in self.kinds if (a, c) in seen]
 
     def _of(self, arm: str, condition: str) -> pd.DataFrame:
-        if arm not in self.turns:
-            raise EmokitError("unknown arm", arm, f"Choose among: {', '.join(self.turns)}.")
-        if condition not in self.kinds:
-            raise EmokitError("unknown condition", condition, f"Choose among: {', '.join(self.kinds)}.")
+        check_known(arm, self.turns, "arm")
+        check_known(condition, self.kinds, "condition")
         return self.frame[(self.frame.arm == arm) & (self.frame.condition == condition)]
 
 
@@ -361,10 +358,7 @@ class Rise:
 
 def _mean(values: Array, seed: int) -> dict[str, float]:
     """The mean of some values and its 95 % bootstrap interval; NaN for none."""
-    if not len(values):
-        return dict.fromkeys(("mean", "low", "high"), float("nan"))
-    low, high = effects.interval(effects.resampled_mean(values[:, None], DRAWS, seed))
-    return {"mean": float(values.mean()), "low": low, "high": high}
+    return dict(zip(("mean", "low", "high"), effects.mean_interval(values, DRAWS, seed), strict=True))
 
 
 def _spearman(x: Array, y: Array, rollout: Sequence[int] | Array, seed: int) -> tuple[float, float, float]:

@@ -113,8 +113,7 @@ class Trace:
     def gap(self, emotion: str = "desperate") -> tuple[float, float, float]:
         """The mean gap of an emotion and its 95 % bootstrap interval over transcripts."""
         found = self.gaps[:, emotion_index(emotion, self.emotions)]
-        low, high = effects.interval(effects.resampled_mean(found[:, None], DRAWS, self.seed))
-        return float(found.mean()), low, high
+        return effects.mean_interval(found, DRAWS, self.seed)
 
     @property
     def random(self) -> Array:

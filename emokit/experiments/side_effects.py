@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from .. import effects, results
-from ..errors import EmokitError, check_kinds, check_list, check_number, check_whole
+from ..errors import EmokitError, check_kinds, check_known, check_list, check_number, check_whole
 from ..models import Model
 from ..steering import steer
 from ..trials import REPORTED, divergence, repeated
@@ -18,13 +18,12 @@ from ..vectors import EmotionVectors
 from . import caution, choices, tone
 from .caution_result import by_dilemma
 from .choices import DRAWS, Conditions, Kept, by_row, checked_conditions, grouped, within
-from .conditions import Condition
+from .conditions import Condition, row_of
 from .conditions import conditions as standard
 from .dilemmas import DILEMMAS, Dilemma
 from .names import nearest
 from .problems import Problem, checked, problems
-from .rollouts import Run, play
-from .tone import LIMIT, put, script
+from .tone import LIMIT, greedy, put
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -125,16 +124,10 @@ def _replies(
     minutes: float | None, quiet: bool,
 ) -> list[tuple[int, int, str]]:  # fmt: skip
     """Greedy replies that were made: condition, text, reply."""
-    wanted = [
-        (c, i, Run(script(text), condition, 0)) for i, text in enumerate(texts) for c, condition in enumerate(told)
-    ]
-    done = play(
-        model, vectors, [run_ for _, _, run_ in wanted], max_new_tokens=limit, temperature=0, budget_minutes=minutes,
-        log="tone", quiet=quiet,
-    )  # fmt: skip
-    found = {(rollout.script, rollout.condition): rollout.replies for rollout in done}
-    made = [(c, i, found.get((run_.script.name, run_.condition.name))) for c, i, run_ in wanted]
-    return [(c, i, replies[0]) for c, i, replies in made if replies]
+    places = [(c, i) for i in range(len(texts)) for c in range(len(told))]
+    asked = [(texts[i], told[c]) for c, i in places]
+    made = greedy(model, vectors, asked, limit, minutes, quiet)
+    return [(c, i, rollout.replies[0]) for (c, i), rollout in zip(places, made, strict=True) if rollout]
 
 
 def _divergences(model: Model, vectors: EmotionVectors, told: Sequence[Condition], text: str) -> Array:
@@ -202,8 +195,7 @@ class SideEffects:
 
     def values(self, measure: str) -> Array:
         """The numbers of a measure, [conditions, items]; for "bias" the sizes of the gaps."""
-        if measure not in MEASURES:
-            raise EmokitError("unknown measure", measure, f"Choose among: {', '.join(MEASURES)}.")
+        check_known(measure, MEASURES, "measure")
         return {
             "gain": self.gains,
             "accuracy": self.right,
@@ -214,29 +206,16 @@ class SideEffects:
 
     def change(self, condition: str, measure: str) -> tuple[float, float, float]:
         """Mean change against the first condition, with its 95 % interval by a paired bootstrap over items; NaN for none."""
-        if condition not in self.conditions:
-            raise EmokitError("unknown condition", condition, f"Choose among: {', '.join(self.conditions)}.")
+        check_known(condition, self.conditions, "condition")
         values = self.values(measure)
         found = values[self.conditions.index(condition)] - values[0]
-        found = found[np.isfinite(found)]
-        if not len(found):
-            return (float("nan"),) * 3
-        low, high = effects.interval(effects.resampled_mean(found[:, None], DRAWS, 0))
-        return float(found.mean()), low, high
+        return effects.mean_interval(found[np.isfinite(found)], DRAWS, 0)
 
     def to_frame(self) -> pd.DataFrame:
         """A row per condition: each measure, its change against the first condition and the 95 % interval of that."""
         import pandas as pd
 
-        rows = []
-        for i, condition in enumerate(self.conditions):
-            row: dict[str, Any] = {"condition": condition}
-            for measure in MEASURES:
-                values = self.values(measure)[i]
-                row[measure] = float(values[np.isfinite(values)].mean()) if np.isfinite(values).any() else float("nan")
-                value, low, high = self.change(condition, measure)
-                row |= {f"{measure}_change": value, f"{measure}_low": low, f"{measure}_high": high}
-            rows.append(row)
+        rows = [{"condition": c, **row_of(self, i, c, MEASURES)} for i, c in enumerate(self.conditions)]
         return pd.DataFrame(rows).set_index("condition")
 
     @property

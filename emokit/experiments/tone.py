@@ -17,7 +17,7 @@ from .choices import Kept, Strengths, within
 from .conditions import STRENGTH, Condition
 from .names import nearest
 from .problems import Problem, checked
-from .rollouts import Run, Script, play
+from .rollouts import Rollout, Run, Script, play
 from .tone_result import ToneResult
 
 Array = np.ndarray
@@ -173,28 +173,34 @@ def _replies(
     steered: Mapping[str, Strengths], block: int, minutes: float | None, quiet: bool,
 ) -> tuple[Array, Array, dict[str, list[str]]]:  # fmt: skip
     """Whether the greedy reply is right, and how many tokens it has [conditions, problems]; NaN where there is none."""
-    wanted, places = [], []
+    asking, places = [], []
     for i, problem in enumerate(asked):
         for c, name in enumerate(order):
             if name.startswith("random") and " as " in name:
                 continue  # confidence alone: replies take too long
             tone = name if name in tones else "neutral"
-            condition = Condition(name, steered.get(name, {}), None, block)
-            wanted.append(Run(script(put(problem, tone, i)), condition, 0))
+            asking.append((put(problem, tone, i), Condition(name, steered.get(name, {}), None, block)))
             places.append((c, i))
-    done = play(
-        model, vectors, wanted, max_new_tokens=LIMIT, temperature=0, budget_minutes=minutes, log="tone", quiet=quiet
-    )
     right, length = np.full((2, len(order), len(asked)), np.nan)
     texts: dict[str, list[str]] = {name: [""] * len(asked) for name in order}
-    found = {(rollout.script, rollout.condition): rollout for rollout in done}
-    for (c, i), run_ in zip(places, wanted, strict=True):
-        rollout = found.get((run_.script.name, run_.condition.name))
-        if rollout and rollout.replies:
+    for (c, i), rollout in zip(places, greedy(model, vectors, asking, LIMIT, minutes, quiet), strict=True):
+        if rollout:
             right[c, i] = asked[i].right(rollout.replies[0])
             length[c, i] = rollout.tokens[0]
             texts[order[c]][i] = rollout.replies[0]
     return right, length, texts
+
+
+def greedy(
+    model: Model, vectors: EmotionVectors, asked: Sequence[tuple[str, Condition]], limit: int, minutes: float | None, quiet: bool
+) -> list[Rollout | None]:  # fmt: skip
+    """Texts each asked under a condition: the rollouts with their greedy replies, None for those that were not reached."""
+    wanted = [Run(script(text), condition, 0) for text, condition in asked]
+    done = play(
+        model, vectors, wanted, max_new_tokens=limit, temperature=0, budget_minutes=minutes, log="tone", quiet=quiet
+    )
+    found = {(rollout.script, rollout.condition): rollout for rollout in done if rollout.replies}
+    return [found.get((run_.script.name, run_.condition.name)) for run_ in wanted]
 
 
 def script(text: str) -> Script:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .. import effects, results
-from ..errors import EmokitError
+from ..errors import check_known
+from .conditions import row_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -56,24 +57,18 @@ class ToneResult:
 
     def values(self, measure: str) -> Array:
         """The numbers of "accuracy", "confidence" or "length": [conditions, problems]."""
-        if measure not in MEASURES:
-            raise EmokitError("unknown measure", measure, f"Choose among: {', '.join(MEASURES)}.")
+        check_known(measure, MEASURES, "measure")
         return {"accuracy": self.right, "confidence": self.confidence, "length": self.length}[measure]
 
     def change(
         self, condition: str, measure: str = "confidence", against: str = "neutral"
     ) -> tuple[float, float, float]:
         """Mean change against another condition, and its 95 % interval by a paired bootstrap over problems; NaN for none."""
-        found = self._paired(condition, measure, against)
-        if not len(found):
-            return (float("nan"),) * 3
-        low, high = effects.interval(effects.resampled_mean(found[:, None], DRAWS, self.seed))
-        return float(found.mean()), low, high
+        return effects.mean_interval(self._paired(condition, measure, against), DRAWS, self.seed)
 
     def _paired(self, condition: str, measure: str, against: str) -> Array:
         for name in (condition, against):
-            if name not in self.conditions:
-                raise EmokitError("unknown condition", name, f"Choose among: {', '.join(self.conditions)}.")
+            check_known(name, self.conditions, "condition")
         values = self.values(measure)
         found = values[self.conditions.index(condition)] - values[self.conditions.index(against)]
         return found[np.isfinite(found)]
@@ -98,11 +93,8 @@ class ToneResult:
         rows = []
         for t, tone in enumerate(self.tones[1:]):
             for e, emotion in enumerate(self.emotions):
-                found = self.shift[:, t, e]
-                low, high = effects.interval(effects.resampled_mean(found[:, None], DRAWS, self.seed))
-                rows.append(
-                    (tone, emotion, float(found.mean()), low, high, float(self.shift_null[t]), float(self.pushes[t, e]))
-                )
+                found = effects.mean_interval(self.shift[:, t, e], DRAWS, self.seed)
+                rows.append((tone, emotion, *found, float(self.shift_null[t]), float(self.pushes[t, e])))
         return pd.DataFrame(rows, columns=["tone", "emotion", "shift", "low", "high", "random", "push"])
 
     def explained(self, measure: str = "confidence") -> pd.DataFrame:
@@ -166,12 +158,7 @@ class ToneResult:
         for i, condition in enumerate(self.conditions):
             row: dict[str, Any] = {"condition": condition, "problems": len(self.problems)}
             row["replied"] = int(np.isfinite(self.right[i]).sum())
-            for measure in MEASURES:
-                values = self.values(measure)[i]
-                row[measure] = float(values[np.isfinite(values)].mean()) if np.isfinite(values).any() else float("nan")
-                value, low, high = self.change(condition, measure)
-                row |= {f"{measure}_change": value, f"{measure}_low": low, f"{measure}_high": high}
-            rows.append(row)
+            rows.append(row | row_of(self, i, condition, MEASURES))
         return pd.DataFrame(rows).set_index("condition")
 
     @property
