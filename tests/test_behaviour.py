@@ -25,7 +25,7 @@ def test_every_experiment_has_a_run_that_takes_minutes_and_a_seed(tool):
 
     for name, more in tool.EXPERIMENTS.items():
         known = inspect.signature(getattr(emokit.experiments, name).run).parameters
-        assert {"minutes", "seed", *more} <= set(known), name
+        assert {"minutes", "seed", *more, *tool.LIGHT.get(name, ())} <= set(known), name
 
 
 def test_folders_are_those_of_the_other_results(tool):

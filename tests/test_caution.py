@@ -20,6 +20,7 @@ from emokit.plots import Figure
 def test_there_are_dilemmas_of_every_kind():
     counts = Counter(dilemma.kind for dilemma in DILEMMAS)
     assert len(DILEMMAS) >= 20
+    assert {dilemma.kind for dilemma in DILEMMAS[: len(KINDS)]} == set(KINDS)  # what a budget lets in has all kinds
     assert set(counts) == set(KINDS)
     assert min(counts.values()) >= 4
     assert (

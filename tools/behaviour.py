@@ -1,17 +1,16 @@
 """What steering does to behaviour, on one model: impossible tasks, frustration, tone, caution, and what each costs.
 
-Usage: behaviour.py [MODEL] [--minutes N] [--only NAME ...] [--out FOLDER]
+Usage: behaviour.py [MODEL] [--minutes N] [--only NAME ...] [--light] [--out FOLDER]
 
 MODEL is a hub id, a folder or a .gguf file (SmolLM2-135M-Instruct without it). Each experiment ends within about N minutes
 (10 unless given) and says what it has by then; the same call again goes on where the last one stopped, as what was measured
-is kept in the cache; under `torchrun` the rollouts are shared. Writes FOLDER/<experiment>.json and its figures; FOLDER is results/<model>.
+is kept in the cache; `--light` has fewer conditions, for larger models; under `torchrun` the rollouts are shared. Writes FOLDER/<experiment>.json and its figures; FOLDER is results/<model>.
 """
 
 from __future__ import annotations
 
 import argparse
 import importlib
-import inspect
 import re
 import sys
 import time
@@ -33,6 +32,8 @@ EXPERIMENTS: dict[str, tuple[str, ...]] = {
     "caution": (),
     "side_effects": (),
 }
+# with --light: strengths on both sides of 0, two of them above, and three random directions
+LIGHT: dict[str, dict[str, Any]] = {"caution": {"strengths": (-0.1, 0.1, 0.2), "randoms": 3}, "tone": {"randoms": 3}}
 
 
 def folder_of(name: str) -> Path:
@@ -41,13 +42,12 @@ def folder_of(name: str) -> Path:
     return RESULTS / re.sub(r"-(instruct|it|chat)(?=-|$)", "", stem)
 
 
-def run(name: str, model: Any, vectors: Any, stories: Any, minutes: float, seed: int) -> Any:
+def run(name: str, model: Any, vectors: Any, stories: Any, minutes: float, seed: int, light: bool = False) -> Any:
     """Run one experiment."""
     function = importlib.import_module(f"emokit.experiments.{name}").run
     more = {"stories": stories, "judge": model}
-    chosen = {key: more[key] for key in EXPERIMENTS[name]}
-    wanted = inspect.signature(function).parameters
-    return function(model, vectors, minutes=minutes, seed=seed, **{k: v for k, v in chosen.items() if k in wanted})
+    chosen = {key: more[key] for key in EXPERIMENTS[name]} | (LIGHT.get(name, {}) if light else {})
+    return function(model, vectors, minutes=minutes, seed=seed, **chosen)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -56,6 +56,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("model", nargs="?", help="a hub id, a folder or a .gguf file; SmolLM2-135M-Instruct without it")
     parser.add_argument("--minutes", type=float, default=10, help="for each experiment, about")
     parser.add_argument("--only", action="append", choices=EXPERIMENTS, help="an experiment; may be given again")
+    parser.add_argument("--light", action="store_true", help="fewer conditions, for larger models")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, help="the folder to write to; results/<model> without it")
     told = sys.argv[1:] if arguments is None else arguments
@@ -72,7 +73,7 @@ def main(arguments: list[str] | None = None) -> int:
         out = chosen.out or folder_of(model.name)
         for name in chosen.only or EXPERIMENTS:
             begun = time.perf_counter()
-            result = run(name, model, vectors, stories, chosen.minutes, chosen.seed)
+            result = run(name, model, vectors, stories, chosen.minutes, chosen.seed, chosen.light)
             seconds = time.perf_counter() - begun
             if rank:
                 continue

@@ -57,7 +57,7 @@ class LiveMonitor(Board):
         vectors.check(model)
         self._model: Model = model
         self._follower = Follower(model, vectors, vectors.block(block), self._soon)
-        self._pending = False
+        self._pending, self._flushing = False, threading.Lock()
         chosen = vectors.emotions[vectors.index(emotion)] if emotion else ""
         super().__init__(
             model,
@@ -108,9 +108,10 @@ class LiveMonitor(Board):
         timer.start()
 
     def _flush(self) -> None:
-        self._pending = False
-        if seen := self._follower.seen():
-            self._show(tokens=list(seen.tokens), scores=packed(seen.scores))
+        with self._flushing:  # else an older reading, on its way in another thread, could come after the newest
+            self._pending = False
+            if seen := self._follower.seen():
+                self._show(tokens=list(seen.tokens), scores=packed(seen.scores))
 
     def _figure(self) -> Figure | None:
         seen = self._follower.seen()

@@ -22,7 +22,10 @@ FLAGS = [f"--{flag}" for flag in QUIET.split()]
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 NOTEBOOK = "window.jupyterapp.shell.currentWidget"
 KERNEL = f"{NOTEBOOK}?.sessionContext?.session?.kernel"
-THEIRS = "'removeChild' on 'Node'"  # now and then of JupyterLab's own parts; no board calls removeChild
+THEIRS = (  # what JupyterLab's own parts say now and then, whatever is in the notebook
+    "'removeChild' on 'Node'",  # at a change of theme; no board calls removeChild
+    "Could not restore the debugger state",  # at a restart of the kernel
+)
 CLOSE = "import ipywidgets; ipywidgets.Widget.close_all()"
 TINY = """\
 import os, sys
@@ -122,15 +125,18 @@ class Desk:
 
     def __init__(self, lab: Lab, page) -> None:
         self.lab, self.page, self.errors, self.kernel = lab, page, [], None
-        page.on(
-            "console", lambda m: self.errors.append(f"{m.text} ({m.location['url']})") if m.type == "error" else None
-        )
-        page.on("pageerror", lambda error: None if THEIRS in str(error) else self.errors.append(str(error)))
+        page.on("console", lambda m: self.note(f"{m.text} ({m.location['url']})") if m.type == "error" else None)
+        page.on("pageerror", lambda error: self.note(str(error)))
         page.set_default_timeout(300_000)  # a machine may be busy
         page.goto(f"{lab.url}/lab?token={lab.token}&reset", wait_until="commit")
         page.wait_for_function("window.jupyterapp?.commands.hasCommand('docmanager:open')")
         page.evaluate("window.jupyterapp.restored")
         self.command("application:toggle-left-area")  # more room
+
+    def note(self, error: str) -> None:
+        """Keep what the console or the page said, unless it is JupyterLab's own."""
+        if not any(theirs in error for theirs in THEIRS):
+            self.errors.append(error)
 
     def command(self, name: str, **arguments: object) -> None:
         """Run a command of JupyterLab, without waiting for its end."""
