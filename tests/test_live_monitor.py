@@ -54,6 +54,22 @@ def test_its_own_prompt_runs_and_changes_nothing_of_the_reply(board, model):
     assert board.view["tokens"] == list(board.reading.tokens)[: len(board.view["tokens"])]
 
 
+def test_what_is_shown_last_is_the_newest(board, monkeypatch):
+    monkeypatch.setattr("emokit.widgets.monitor.PAUSE", 0)
+    show = board._show
+
+    def slowly(**changes):
+        if isinstance(threading.current_thread(), threading.Timer):
+            time.sleep(0.3)  # an older reading, on its way while the last token comes
+        show(**changes)
+
+    monkeypatch.setattr(board, "_show", slowly)
+    board.set(prompt="Who are you?")
+    assert board.wait(20)
+    until(lambda: not any(isinstance(thread, threading.Timer) for thread in threading.enumerate()))
+    assert board.view["tokens"] == list(board.reading.tokens)
+
+
 def test_stop_ends_its_own_run(board, model):
     begun = threading.Event()
     handle = model.hf.register_forward_hook(lambda *_: begun.set())
