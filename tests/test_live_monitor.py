@@ -56,11 +56,12 @@ def test_its_own_prompt_runs_and_changes_nothing_of_the_reply(board, model):
 
 def test_what_is_shown_last_is_the_newest(board, monkeypatch):
     monkeypatch.setattr("emokit.widgets.monitor.PAUSE", 0)
-    show = board._show
+    show, shown = board._show, []
 
     def slowly(**changes):
-        if isinstance(threading.current_thread(), threading.Timer):
-            time.sleep(0.3)  # an older reading, on its way while the last token comes
+        shown.append(changes)
+        if len(shown) == 1:
+            time.sleep(1)  # an older reading, on its way while the last token comes
         show(**changes)
 
     monkeypatch.setattr(board, "_show", slowly)
