@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 
-from . import chances, fetch, generation, ranks
+from . import chances, fetch, generation, ranks, replay
 from .errors import EmokitError, check_text
 from .progress import progress
 from .structure import (
@@ -187,6 +187,11 @@ class Model:
             return False
         with self.unsteered():
             return takes_wider(self.hf, self.blocks)
+
+    @cached_property
+    def replays(self) -> bool:
+        """Whether what the blocks made of a prompt can stand for their computation (see `replay`)."""
+        return replay.works(self)
 
     # prompts and tokens
 

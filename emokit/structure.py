@@ -12,7 +12,7 @@ from torch import nn
 from .errors import EmokitError
 
 _INTEGERS = {1: torch.int8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
-_MISFITS = (AttributeError, IndexError, KeyError, RuntimeError, TypeError, ValueError)  # of models unlike what is tried
+MISFITS = (AttributeError, IndexError, KeyError, RuntimeError, TypeError, ValueError)  # of models unlike what is tried
 
 
 def check_kind(config: Any, name: str) -> None:
@@ -67,13 +67,13 @@ def find_norm(hf: Any, blocks: nn.ModuleList, name: str) -> nn.Module:
     handles += [m.register_forward_hook(after) for m in parent.children() if m is not blocks]
     try:
         with torch.inference_mode():
-            logits = hf(input_ids=_few_tokens(hf), use_cache=False).logits.float()
+            logits = hf(input_ids=few_tokens(hf), use_cache=False).logits.float()
             norm = seen.get("norm", nn.Identity())
             again = hf.get_output_embeddings()(norm(seen["last"]))
         top = logits.amax(-1)
         chosen = logits.gather(-1, again.argmax(-1)[..., None].to(logits.device))[..., 0]
         same = bool((top - chosen <= 0.01 * top.abs() + 1e-4).all())
-    except _MISFITS as error:  # no head, a head of another width, a pass that needs more than tokens
+    except MISFITS as error:  # no head, a head of another width, a pass that needs more than tokens
         same, reason = False, str(error)
     finally:
         for handle in handles:
@@ -94,7 +94,7 @@ def check_cache(hf: Any, name: str) -> None:
     """
     from transformers import DynamicCache
 
-    ids = _few_tokens(hf)
+    ids = few_tokens(hf)
     reason = "its logits differ"
     try:
         with torch.inference_mode():
@@ -103,7 +103,7 @@ def check_cache(hf: Any, name: str) -> None:
             hf(input_ids=ids[:, :-1], past_key_values=cache, use_cache=True)
             step = hf(input_ids=ids[:, -1:], past_key_values=cache, use_cache=True).logits[:, -1].float()
         same = bool((whole - step).norm() <= 0.1 * (whole - whole.mean()).norm())  # 0.02 by rounding, 1 without state
-    except _MISFITS as error:
+    except MISFITS as error:
         same, reason = False, str(error)
     if not same:
         raise EmokitError(
@@ -119,7 +119,7 @@ def takes_several(hf: Any) -> bool:
     """
     from transformers import DynamicCache
 
-    ids = _few_tokens(hf)
+    ids = few_tokens(hf)
     try:
         with torch.inference_mode():
             whole = hf(input_ids=ids, use_cache=False).logits[:, -1].float()
@@ -129,7 +129,7 @@ def takes_several(hf: Any) -> bool:
             rest = ids[:, 3:].repeat(2, 1)
             found = hf(input_ids=rest, past_key_values=cache, use_cache=True).logits[:, -1].float()
         return bool((found - whole).norm() <= 0.1 * (whole - whole.mean()).norm())
-    except _MISFITS:
+    except MISFITS:
         return False
 
 
@@ -150,7 +150,7 @@ def takes_wider(hf: Any, blocks: nn.ModuleList) -> bool:
     """
     from transformers import DynamicCache
 
-    ids = _few_tokens(hf)
+    ids = few_tokens(hf)
     handle = None
     try:
         with torch.inference_mode():
@@ -161,14 +161,15 @@ def takes_wider(hf: Any, blocks: nn.ModuleList) -> bool:
             rest = hf(input_ids=ids[:, 3:], past_key_values=cache, use_cache=True).logits.float()
         found = torch.cat([first, rest], 1)
         return found.shape[0] == 3 and bool((found - whole).norm() <= 0.1 * (whole - whole.mean()).norm())
-    except _MISFITS:
+    except MISFITS:
         return False
     finally:
         if handle:
             handle.remove()
 
 
-def _few_tokens(hf: Any) -> torch.Tensor:
+def few_tokens(hf: Any) -> torch.Tensor:
+    """A text of eight tokens for trying something: int64 [1, 8]."""
     size = min(8, hf.config.get_text_config().vocab_size)
     return torch.arange(size, device=place(hf.get_input_embeddings()))[None]
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -10,6 +12,7 @@ import numpy as np
 from .. import generation
 from ..models import Model
 from ..reading import Spelling, token_scores
+from ..replay import Recording
 from ..steering import steer
 from ..structure import hidden
 from ..vectors import Direction, EmotionVectors
@@ -62,10 +65,12 @@ def grow(
     limit: int = 40,
     temperature: float = 0.0,
     seed: int | None = 0,
+    recording: Recording | None = None,
 ) -> Generator[list[Branch], None, None]:
     """Replies to a prompt taken as it is, one for each of `strengths`, steered at `block`; yields after each token.
 
-    Scores are read in the steered states of the best block. The model's lock is held until the iterator is closed.
+    Scores are read in the steered states of the best block. The model's lock is held until the iterator is closed. A
+    `recording` of this prompt spares the blocks before `block`; an empty one is made, where the first row is unsteered.
     """
     ids, stop = model.encode(prompt), model.stop_tokens
     branches = [Branch(model) for _ in strengths]
@@ -78,8 +83,11 @@ def grow(
 
     with steer(model, vectors, plan, blocks=block):
         handle = model.blocks[vectors.best_block].register_forward_hook(read)
+        steps = generation.decode(model, [ids] * len(branches), limit, temperature, [seed] * len(branches))
         try:
-            for tokens in generation.decode(model, [ids] * len(branches), limit, temperature, [seed] * len(branches)):
+            with _prompt_pass(model, vectors.block(block), len(branches), recording, not strengths[0]):
+                first = next(steps)
+            for tokens in chain([first], steps):
                 for branch, token, row in zip(branches, tokens, seen[0], strict=True):
                     branch.take(token, row, stop)
                 yield branches
@@ -87,3 +95,12 @@ def grow(
                     return
         finally:
             handle.remove()
+
+
+def _prompt_pass(
+    model: Model, block: int, rows: int, recording: Recording | None, plain: bool
+) -> AbstractContextManager:
+    """Within the `with`, the pass over the prompt is replayed up to a block, or recorded, or just computed."""
+    if recording is None or not model.replays or not (recording or plain):
+        return nullcontext()
+    return recording.replayed(model, block, rows) if recording else recording.recorded(model)

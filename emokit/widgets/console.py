@@ -14,6 +14,7 @@ import traitlets
 
 from ..errors import EmokitError, check_kinds, check_number
 from ..models import Message, Model
+from ..replay import Recording
 from ..trials import INSTRUCTION, instructed
 from ..vectors import EmotionVectors
 from .board import Board, front
@@ -79,6 +80,7 @@ class SteeringConsole(Board):
         self._model: Model = model
         self._vectors, self._calibration = vectors, calibration
         self._plain: tuple[Any, dict[str, Any]] = (None, {})  # the last complete unsteered reply, and of what
+        self._recording = ("", Recording())  # the last prompt, and what the blocks made of it
         self.replies: dict[str, str] = dict.fromkeys(COLUMNS, "")
         start = vectors.block(block)
         super().__init__(
@@ -148,6 +150,8 @@ class SteeringConsole(Board):
         messages.append({"role": "user", "content": settings.prompt})
         prompt = self._model.prompt(messages)
         self.status = "generating ..."
+        if self._recording[0] != prompt:
+            self._recording = prompt, Recording()
         if sweep := getattr(settings, "sweep", None):
             return self._sweep(stop, settings, prompt, sweep)
         known, plain = self._plain
@@ -194,6 +198,7 @@ class SteeringConsole(Board):
         growing = grow(
             self._model, self._vectors, prompt, list(rows.values()), block=settings.block,
             limit=settings.max_new_tokens, temperature=settings.temperature, seed=settings.seed,
+            recording=self._recording[1] if prompt == self._recording[0] else None,
         )  # fmt: skip
         self._tell(columns, part)
         with closing(growing):
