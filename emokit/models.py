@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 
-from . import chances, fetch, generation, ranks, replay
+from . import chances, fetch, generation, products, ranks, replay
 from .errors import EmokitError, check_text
 from .progress import progress
 from .structure import (
@@ -89,6 +89,8 @@ def load_model(
                 **({} if device_map is None else {"device_map": device_map, "offload_folder": offload_folder}),
             )
             hf = loaded.to(device) if device_map is None else loaded
+            if device_map is None:  # else accelerate has a say in how a part computes
+                products.quicken(hf)
     except EmokitError:
         raise
     except Exception as error:  # hub, safetensors, config and device errors come in many types

@@ -139,6 +139,14 @@ def test_after_a_stop_only_what_is_missing_is_played(model, vectors, wanted, mon
     assert (asked, len(found)) == ([4, 4, 6], 10)
 
 
+def test_a_batch_is_as_large_as_ends_within_the_limit():
+    assert rollouts.fitting(16, 10.0, 7.0, float("inf")) == rollouts.fitting(16, 10.0, 7.0, 10.0) == 16
+    assert rollouts.fitting(16, 10.0, 7.0, 9.0) == 11  # 7 s and 0.2 s for each row more
+    assert rollouts.fitting(16, 10.0, 7.0, 7.0) == rollouts.fitting(16, 10.0, 7.0, -1.0) == 1
+    assert rollouts.fitting(16, 10.0, 10.0, 5.0) == rollouts.fitting(1, 10.0, 10.0, 5.0) == 1
+    assert rollouts.fitting(0, 0.0, 0.0, 5.0) == 0
+
+
 def test_a_budget_stops_between_batches_and_returns_what_is_there(model, vectors, wanted, capsys):
     some = play(model, vectors, wanted, max_new_tokens=12, rows=4, budget_minutes=1e-4)
     assert 1 <= len(some) < len(wanted)

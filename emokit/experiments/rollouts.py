@@ -154,14 +154,15 @@ def _play_missing(
 ) -> None:
     begun = time.monotonic()
     first = [run for _, run in missing[:rows]]
-    row_seconds = player.probe(first)  # of one rollout's first turn
+    whole, one = player.probe(first), player.probe(first[:1])  # seconds of a turn: of a whole batch, of one row
     limit = float("inf") if budget is None else 60 * budget
     turns = [_turns(run.script) for _, run in missing]
     if not quiet:
         held = "" if budget is None else f"; stops after about {budget:g} min"
-        print(f"emokit: {len(missing)} rollouts, about {_minutes(row_seconds * sum(turns))} at most{held}")
-    longest = row_seconds * max(turns[:rows])
-    size = rows if limit == float("inf") or not longest else int(max(1, min(rows, (limit - time.monotonic() + begun) / longest)))  # fmt: skip
+        print(
+            f"emokit: {len(missing)} rollouts, about {_minutes(whole * sum(turns) / max(1, len(first)))} at most{held}"
+        )
+    size = fitting(len(first), whole, one, (limit - time.monotonic() + begun) / max(turns[:rows], default=1))
     done = 0
     with progress(total=len(missing), desc="rollouts", unit="rollout") as bar:
         while done < len(missing):
@@ -173,6 +174,17 @@ def _play_missing(
                 kept.add([{"key": key, **row}])
                 bar.update()
             done += len(wave)
+
+
+def fitting(rows: int, whole: float, one: float, limit: float) -> int:
+    """How many rows, 1 to `rows`, a batch may have to end within a limit, if `rows` take `whole` seconds and 1 takes `one`.
+
+    Between these it is taken to be linear: much of a step is the same for one row and for many.
+    """
+    if whole <= limit or rows == 1:
+        return rows
+    more = max(whole - one, 1e-9) / (rows - 1)
+    return max(1, min(rows, 1 + int((limit - one) / more)))
 
 
 def _turns(script: Script) -> int:
@@ -224,7 +236,7 @@ class _Player:
             raise EmokitError("a script's `about` is not plain data", run.script.about, "Use lists and dicts.") from error  # fmt: skip
 
     def probe(self, wave: Sequence[Run]) -> float:
-        """Seconds that one rollout's first turn takes at most, by a few steps of the first batch that are thrown away."""
+        """Seconds that a batch's first turn takes at most, by a few steps that are thrown away."""
         prompts = [live.prompt for live in (_Live("", run) for run in wave) if self._asks(live)]
         if not prompts:
             return 0.0
@@ -235,7 +247,7 @@ class _Player:
         if len(stamps) < 3:
             return 0.0
         step = (stamps[-1] - stamps[1]) / (len(stamps) - 2)
-        return (stamps[1] - stamps[0] + step * self.limit) / len(group)
+        return (stamps[1] - stamps[0] + step * self.limit) * len(prompts) / len(group)
 
     def wave(self, runs: Sequence[tuple[str, Run]]) -> Iterator[tuple[str, dict[str, Any]]]:
         """Play some rollouts together; yields each one's key and what is kept of it, as soon as it ends."""
