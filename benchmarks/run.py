@@ -14,6 +14,7 @@ import os
 import platform
 import subprocess
 import sys
+from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
@@ -29,6 +30,7 @@ from timing import ratios, rounds
 
 import emokit
 from emokit import plots
+from emokit.products import FewRows
 
 FOLDER = Path(__file__).parent
 RESULTS = FOLDER.parent / "results" / "benchmarks"
@@ -91,7 +93,10 @@ def agreement(model: emokit.Model, texts: list[str], last: int, names: list[str]
 
 
 def decoding(model: emokit.Model, _count: int, turns: int) -> list[dict[str, Any]]:
-    """Replies: steered against unsteered, eight strengths against one, emokit's loop against transformers' `generate`."""
+    """Replies: steered against unsteered, eight strengths against one, emokit's loop against transformers' `generate`.
+
+    The last with the layers as `load_model` leaves them and as transformers makes them (see `emokit.products`).
+    """
     vectors = emokit.extract(model, emokit.load_stories())
     ids = torch.tensor([model.encode(model.prompt(PROMPT))])
 
@@ -108,12 +113,17 @@ def decoding(model: emokit.Model, _count: int, turns: int) -> list[dict[str, Any
                 ids, attention_mask=torch.ones_like(ids), max_new_tokens=TOKENS, min_new_tokens=TOKENS, do_sample=False
             )
 
+    def eight() -> None:
+        emokit.sweep(model, vectors, PROMPT, "happy", EIGHT, max_new_tokens=TOKENS)
+
     contenders = {
         "emokit, unsteered": plain,
         "emokit, steered": steered,
-        "emokit, eight strengths at once": lambda: emokit.sweep(model, vectors, PROMPT, "happy", EIGHT, max_new_tokens=TOKENS),
+        "emokit, eight strengths at once": eight,
+        "emokit, eight strengths, transformers' layers": with_plain_layers(model, eight),
         "transformers' generate": peer,
-    }  # fmt: skip
+        "transformers' generate and layers": with_plain_layers(model, peer),
+    }
     seconds = rounds(contenders, turns * 2)
     limit = machine.reading() / machine.bytes_a_token(model)
     rows = []
@@ -126,6 +136,22 @@ def decoding(model: emokit.Model, _count: int, turns: int) -> list[dict[str, Any
         })  # fmt: skip
         print("  ", rows[-1], flush=True)
     return rows
+
+
+def with_plain_layers(model: emokit.Model, work: Callable[[], None]) -> Callable[[], None]:
+    """The work, done while the model has the layers that transformers made."""
+
+    def run() -> None:
+        changed = [part for part in model.hf.modules() if type(part) is FewRows]
+        try:
+            for part in changed:
+                part.__class__ = torch.nn.Linear
+            work()
+        finally:
+            for part in changed:
+                part.__class__ = FewRows
+
+    return run
 
 
 def memory(model: emokit.Model, count: int, _turns: int) -> list[dict[str, Any]]:

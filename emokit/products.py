@@ -14,7 +14,7 @@ LEAST = 4  # rows that take no longer than one or two
 class FewRows(nn.Linear):
     """`nn.Linear`, 1.2 to 4 times faster for 2 to 128 rows in float32 on a CPU: as weight times rows, not rows times weight.
 
-    Equal but for the order in which sums are rounded. Measured by `benchmarks/products.py`; used by `load_model`.
+    Equal but for the order in which sums are rounded. Measured by `benchmarks/run.py --only decoding`; used by `load_model`.
     """
 
     def forward(self, input: torch.Tensor) -> torch.Tensor:  # the name that torch gives it
