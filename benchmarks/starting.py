@@ -40,7 +40,8 @@ with tempfile.TemporaryDirectory() as folder:
     os.environ["EMOKIT_CACHE"] = folder  # for the processes below
     for what, work, before in (
         ("load for the first time: fetch and convert", load, ""),
-        ("load again, from the converted copy", load, ""),
+        ("load in a new process, torch and transformers imported on the way", load, ""),
+        ("load again, from the converted copy", load, load),
         ("extract the core stories", EXTRACT, load),
         ("extract again, from the cache", EXTRACT, load),
         ("notebook 02 to its first figure, all cached", first_figure(), ""),
