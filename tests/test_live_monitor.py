@@ -71,16 +71,24 @@ def test_what_is_shown_last_is_the_newest(board, monkeypatch):
     assert board.view["tokens"] == list(board.reading.tokens)
 
 
-def test_stop_ends_its_own_run(board, model):
-    begun = threading.Event()
-    handle = model.hf.register_forward_hook(lambda *_: begun.set())
-    board.set(max_new_tokens=400)
-    assert begun.wait(10)
+def test_stop_ends_its_own_run_at_the_next_token(board, model):
+    passes, third, go_on = [], threading.Event(), threading.Event()
+
+    def count(*_):
+        passes.append(1)
+        if len(passes) == 3:
+            third.set()
+            go_on.wait(10)
+
+    handle = model.hf.register_forward_hook(count)
+    board.set(max_new_tokens=100)
+    assert third.wait(10)
     board._handle_custom_msg({"do": "stop"}, [])
+    go_on.set()
     assert board.wait(10)
     handle.remove()
     assert board.status == "stopped"
-    assert len(board.reading.tokens) < 300
+    assert len(passes) == 3
 
 
 def test_reading_and_batches_are_left_out(board, model, vectors):
