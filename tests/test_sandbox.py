@@ -349,6 +349,43 @@ def test_where_bubblewrap_works_the_sandbox_does():
     assert sandbox.missing() == ""
 
 
+@needs_bubblewrap
+@pytest.mark.skipif(os.geteuid() != 0, reason="the other tests run as an ordinary user already")
+def test_an_ordinary_user_has_the_same_sandbox():
+    code = """
+import ctypes, os, time
+for path in ("/new", "/dev/shm/new", "/usr/new", "/etc/new"):
+    try:
+        open(path, "w").close()
+        print("wrote", path)
+    except OSError:
+        pass
+print(ctypes.CDLL(None).unshare(0x10000000))
+count = 0
+try:
+    while True:
+        if os.fork() == 0:
+            time.sleep(100)
+        count += 1
+except OSError:
+    print(count < 16, flush=True)
+"""
+    script = f"from emokit.experiments import sandbox; ran = sandbox.run({code!r}); print(ran.stdout.split(), ran.returncode)"
+    options = dict(
+        capture_output=True, text=True, timeout=100, user=65533, group=65533, extra_groups=[], cwd="/",
+        env={"PYTHONPATH": str(Path(sandbox.__file__).parents[2]), "PATH": "/usr/bin:/bin"},
+    )  # fmt: skip
+    python = ["/usr/bin/python3", "-B", "-c"]
+    try:
+        ready = subprocess.run([*python, "from emokit.experiments import sandbox; print(sandbox.missing())"], **options)
+    except OSError:
+        pytest.skip("needs a Python that an ordinary user can start")
+    if ready.stdout != "\n":
+        pytest.skip(f"needs bubblewrap for an ordinary user too: {(ready.stdout + ready.stderr)[-200:]}")
+    done = subprocess.run([*python, script], **options)
+    assert done.stdout == "['-1', 'True'] 0\n", done.stderr
+
+
 class TestWithout:
     @pytest.fixture(autouse=True)
     def no_bubblewrap(self, monkeypatch):

@@ -152,7 +152,7 @@ def run(
     left = None if minutes is None else max(minutes * ROLLOUTS, minutes - (time.monotonic() - begun) / 60)
     if sandbox.missing() and not i_accept_the_risk:
         return ImpossibleTask(None, chosen, traced)
-    seeds = 1 if left is None else 20
+    seeds = 1 if left is None else 5
     found = [
         outcomes(
             model, vectors, tasks, named, seeds=seeds, i_accept_the_risk=i_accept_the_risk,
@@ -198,7 +198,7 @@ class ImpossibleTask:
         name = f"change of the cheat's likelihood over honesty's, against {first}, nats"
         return plots.changes(
             others, {name: list(rows.values())}, bands={name: (min(random), max(random))} if random else None,
-            title=f"Forced choices after failures: {away} of {len(rows)} differ from {first}; grey: random directions",
+            title=f"Forced choices after failures: {away} of {len(rows)} differ from {first}",
         )  # fmt: skip
 
     def figures(self) -> dict[str, Any]:
