@@ -154,12 +154,26 @@ def test_no_turns_and_a_budget(model, vectors):
 
 
 def test_a_dilemma_that_a_budget_cut_is_left_out():
-    names = ("a, letters", "a, reply 1", "a, reply 2", "b, letters")
-    orders = np.arange(8.0).reshape(1, 4, 2)
+    names = ("a, reply 1", "a, reply 2", "b, reply 1", "a, letters", "b, letters")
+    orders = np.arange(10.0).reshape(1, 5, 2)
     cut = Choices(("none",), names, orders, 10 * orders)
-    assert whole(cut) == ("a",)
-    assert by_dilemma(cut, "letters").tolist() == [[0.5]]
-    assert by_dilemma(cut, "replies").tolist() == [[35.0]]
+    assert whole(cut, "replies") == ("a",)
+    assert whole(cut, "letters") == ("a", "b")
+    assert by_dilemma(cut, "replies").tolist() == [[15.0]]
+    assert by_dilemma(cut, "letters").tolist() == [[6.5, 8.5]]
+
+
+def test_letters_come_last_and_a_budget_may_leave_them_out(model, vectors, monkeypatch):
+    monkeypatch.setattr(choices, "within", lambda items, *_: items[: 2 * len(FEW)])
+    got = caution.run(model, vectors, FEW, emotions=["sad"], strengths=[-0.1, 0.1], randoms=1, turns=0, quiet=True)
+    assert got.measures == ("replies",)
+    assert got.dilemmas == tuple(dilemma.name for dilemma in FEW)
+    assert list(got.figures()) == ["replies"]
+    assert "share" not in got.to_frame()
+    assert "letter" not in repr(got)
+    assert CautionResult.recalled(got.record()).said == got.said
+    with pytest.raises(EmokitError, match="no dilemma was measured so"):
+        got.values("letters")
 
 
 # what is said of it, on numbers made by hand

@@ -75,6 +75,7 @@ def run(
     under += [Condition(name, {}, text, at, "words") for name, text in WORDS.items()]
     part = None if minutes is None else minutes * (PART if turns else 1)
     asked = [choice for dilemma in dilemmas for choice in dilemma.choices()]
+    asked.sort(key=lambda choice: choice.letters)  # these take longest, and come last under a budget
     measured = choices.run(model, vectors, asked, under, block=at, budget_minutes=part, quiet=quiet)
     done: list[Turn] = []
     if turns:

@@ -61,11 +61,19 @@ class CautionResult:
 
     @property
     def dilemmas(self) -> tuple[str, ...]:
-        """The names of the dilemmas of which all forms were measured."""
-        return whole(self.choices)
+        """The names of the dilemmas that were measured whole by "replies", or by "letters"."""
+        return tuple(dict.fromkeys(name for measure in MEASURES for name in whole(self.choices, measure)))
+
+    @property
+    def measures(self) -> tuple[str, ...]:
+        """What was measured in one dilemma at least, of "letters" and "replies"."""
+        return tuple(measure for measure in MEASURES if whole(self.choices, measure))
 
     def values(self, measure: str = "replies") -> Array:
-        """How much likelier the careful option is: [conditions, dilemmas], in nats by "letters", nats a token by "replies"."""
+        """How much likelier the careful option is: [conditions, dilemmas], in nats by "letters", nats a token by "replies".
+
+        Raises EmokitError for a measure that a budget left out.
+        """
         return by_dilemma(self.choices, measure)
 
     def change(self, condition: str, measure: str = "replies") -> tuple[float, float, float]:
@@ -173,16 +181,17 @@ class CautionResult:
         rows = []
         for i, condition in enumerate(self.choices.conditions):
             row: dict[str, Any] = {"condition": condition, "dilemmas": len(self.dilemmas)}
-            row |= row_of(self, i, condition, MEASURES)
-            share, low, high = self.share(condition)
-            rows.append(row | {"share": share, "share_low": low, "share_high": high})
+            row |= row_of(self, i, condition, self.measures)
+            if "letters" in self.measures:
+                row |= dict(zip(("share", "share_low", "share_high"), self.share(condition), strict=True))
+            rows.append(row)
         return pd.DataFrame(rows).set_index("condition")
 
     @property
     def said(self) -> str:
         """What came out, in a sentence; 5 % of error are shared out among all emotions and both measures."""
         moved, turned, random = [], [], 0
-        for measure in MEASURES:
+        for measure in self.measures:
             slopes, bends = self.slopes(measure), self.bends(measure)
             moved += [
                 f"{e} {slopes.slope[e]:+.2f} ({measure})" for e in self.emotions
@@ -196,14 +205,13 @@ class CautionResult:
         if moved:
             told = f"beyond random directions, in nats per 0.1: {', '.join(moved)}"
         turn = f"{', '.join(turned)} turn round" if turned else "no curve turns round"
-        return f"{told}; {turn} between mild and strong ({random} of {4 * len(self.randoms)} random ones do)"
+        return f"{told}; {turn} between mild and strong ({random} of {2 * len(self.measures) * len(self.randoms)} random ones do)"
 
     def __repr__(self) -> str:
-        value, low, high = self.share("none")
-        return (
-            f"CautionResult({self.model}, {len(self.dilemmas)} dilemmas, careful letter {value:.0%} [{low:.0%}, {high:.0%}] unsteered; "
-            f"{self.said}; {len(self.turns)} agent turns)"
-        )
+        parts = [f"{len(self.dilemmas)} dilemmas"]
+        if "letters" in self.measures:
+            parts.append("careful letter {:.0%} [{:.0%}, {:.0%}] unsteered".format(*self.share("none")))
+        return f"CautionResult({self.model}, {', '.join(parts)}; {self.said}; {len(self.turns)} agent turns)"
 
     def plot(self, measure: str = "replies") -> Figure:
         """The curves over strength with their intervals, beside those of random directions."""
@@ -214,12 +222,12 @@ class CautionResult:
         null = null - null[:, [self.strengths.index(0.0)]]
         return plots.strength_curves(
             self.strengths, curves, null=null, ylabel=f"{MEASURES[measure]}, against unsteered",
-            title=f"{self.model}, {len(self.dilemmas)} dilemmas: {self.said}",
+            title=f"{self.model}, {len(whole(self.choices, measure))} dilemmas: {self.said}",
         )  # fmt: skip
 
     def figures(self) -> dict[str, Any]:
         """Every figure by name, as a function that draws it."""
-        return {measure: partial(self.plot, measure) for measure in MEASURES}
+        return {measure: partial(self.plot, measure) for measure in self.measures}
 
     def _repr_png_(self) -> bytes:
         from .. import plots
@@ -230,7 +238,7 @@ class CautionResult:
         """All that was measured as plain data, from which `recalled` makes the result again; and the derived tables."""
         found = {f.name: getattr(self, f.name) for f in fields(self)}
         found["choices"] = record(self.choices)
-        tables = {f"{name}_{m}": getattr(self, name)(m) for name in ("slopes", "bends") for m in MEASURES}
+        tables = {f"{name}_{m}": getattr(self, name)(m) for name in ("slopes", "bends") for m in self.measures}
         return results.plain(found | tables | {"asking": self.asking(), "said": self.said})
 
     @classmethod
@@ -243,12 +251,13 @@ class CautionResult:
         return cls(**given)
 
 
-def whole(measured: Choices) -> tuple[str, ...]:
-    """The dilemmas of which all forms were measured: a budget may have ended within one."""
+def whole(measured: Choices, measure: str) -> tuple[str, ...]:
+    """The dilemmas of which all that a measure needs is there: a budget may have ended before, or within one."""
     members: dict[str, int] = {}
     for name in measured.names:
-        key = name.rsplit(", ", 1)[0]
-        members[key] = members.get(key, 0) + 1
+        dilemma, form = name.rsplit(", ", 1)
+        if (form == "letters") == (measure == "letters"):
+            members[dilemma] = members.get(dilemma, 0) + 1
     return tuple(name for name, count in members.items() if count == max(members.values()))
 
 
@@ -259,8 +268,10 @@ def by_dilemma(measured: Choices, measure: str = "replies") -> Array:
         raise EmokitError("unknown measure", measure, f"Choose among: {', '.join(MEASURES)}.")
     values = measured.gap if measure == "letters" else measured.per_token
     columns = []
-    for dilemma in whole(measured):
+    for dilemma in whole(measured, measure):
         forms = [i for i, name in enumerate(measured.names) if name.rsplit(", ", 1)[0] == dilemma]
         chosen = [i for i in forms if measured.names[i].endswith(", letters") == (measure == "letters")]
         columns.append(values[:, chosen].mean(1))
+    if not columns:
+        raise EmokitError("no dilemma was measured so", measure, "Give more minutes; what was measured is kept.")
     return np.stack(columns, axis=1)

@@ -99,7 +99,7 @@ def run(
     part = None if minutes is None else minutes / 3
     gains = np.zeros((len(told), 0))
     if dilemmas:
-        forced = [choice for dilemma in dilemmas for choice in dilemma.choices()]
+        forced = [choice for dilemma in dilemmas for choice in dilemma.choices() if not choice.letters]
         found = choices.run(model, vectors, forced, told, budget_minutes=part, quiet=quiet)
         gains = by_dilemma(found)
     right, repeats = np.full((len(told), len(given)), np.nan), np.full((len(told), len(REPORTED)), np.nan)
