@@ -376,6 +376,14 @@ def test_history_keeps_complete_runs_and_tells_them(board, model):
     assert [(m["name"], m["text"]) for m in sent] == [("steering.json", board.to_json()), ("steering.md", markdown)]
 
 
+def test_history_has_an_end(board, monkeypatch):
+    monkeypatch.setattr(console, "KEPT", 2)
+    for happy in (0.1, 0.2, 0.3):
+        board.set(happy=happy)
+        assert board.wait(20)
+    assert [run["strengths"]["happy"] for run in board.history] == [0.2, 0.3]
+
+
 def test_it_shows_a_picture_where_there_is_no_kernel(board):
     bundle = board._repr_mimebundle_()
     data = bundle[0] if isinstance(bundle, tuple) else bundle

@@ -1,4 +1,3 @@
-# A draft: unfinished, not built; it shows stored results of tools/behaviour.py, which are not measured yet.
 # %% [markdown]
 # # 8 · What does a model write when every answer is wrong?
 #
