@@ -198,6 +198,27 @@ def test_a_known_unsteered_reply_is_not_generated_again(board, model):
     assert board.replies["unsteered"] == model.generate("Another", max_new_tokens=6)
 
 
+def test_a_moved_slider_reads_no_prompt_before_the_steered_block(board, model):
+    prompts = []
+    _ = model.replays  # found out once, by passes of its own
+    handle = model.blocks[0].mlp.register_forward_hook(
+        lambda _m, inputs, _o: prompts.append(inputs[0].shape[0]) if inputs[0].shape[1] > 1 else None
+    )
+    for settings, passes in (
+        ({"happy": 0.1}, [2]),
+        ({"happy": 0.2}, []),
+        ({"prompt": "Another"}, [2]),
+        ({"seed": 5}, []),
+    ):
+        prompts.clear()
+        board.set(**settings)
+        assert board.wait(20)
+        assert prompts == passes
+    handle.remove()
+    with emokit.steer(model, board._vectors, {"happy": 0.2}):
+        assert board.replies["steered"] == model.generate("Another", max_new_tokens=6)
+
+
 def test_a_sweep_is_one_batch_over_the_slider(board, model, vectors):
     board.swept = "sad"
     board._handle_custom_msg({"do": "sweep"}, [])
