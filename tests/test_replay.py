@@ -86,3 +86,11 @@ def test_a_model_that_goes_another_way_is_found_out(model, monkeypatch):
     wrong = lambda self, *_: model.blocks[0].register_forward_hook(lambda _m, _i, output: output * 2)  # noqa: E731
     monkeypatch.setattr(Recording, "replayed", wrong)
     assert not replay.works(model)
+
+
+def test_no_pass_follows_when_all_branches_have_ended(model, vectors, monkeypatch):
+    with closing(grow(model, vectors, PROMPT, [{}, {}], limit=5)) as steps:
+        token = next(steps)[0]._spelling.ids[0]
+    monkeypatch.setattr(type(model), "stop_tokens", {token})
+    with closing(grow(model, vectors, PROMPT, [{}, {}], limit=5)) as steps:
+        assert [[branch.ended for branch in branches] for branches in steps] == [[True, True]]
