@@ -193,11 +193,11 @@ class ImpossibleTask:
 
         first, *others = self.choices.conditions
         rows = {name: self.choices.mean(name, first) for name in others}
-        random = [rows[name][0] for name in others if name.startswith("random")]
+        reach = max((abs(rows[name][0]) for name in others if name.startswith("random")), default=0.0)  # either way round
         away = sum(low > 0 or high < 0 for _, low, high in rows.values())
         name = f"change of the cheat's likelihood over honesty's, against {first}, nats"
         return plots.changes(
-            others, {name: list(rows.values())}, bands={name: (min(random), max(random))} if random else None,
+            others, {name: list(rows.values())}, bands={name: (-reach, reach)} if reach else None,
             title=f"Forced choices after failures: {away} of {len(rows)} differ from {first}",
         )  # fmt: skip
 
