@@ -151,6 +151,18 @@ def test_each_panel_of_ones_own_is_one_more_chance_and_is_counted(board):
     assert any("2 panels" in text for text in board.conclusion.cannot)
 
 
+def test_emokits_own_panels_are_no_tries(model, vectors, monkeypatch):
+    heard = Panel("I heard {X} birds.", [1, 20, 300, 4000], expect={"happy": "up"})
+    monkeypatch.setattr("emokit.widgets.dose_lab.PANELS", (BIRDS, heard))
+    monkeypatch.setattr(DoseLab, "_tell_six", lambda *_: None)
+    board = DoseLab(model, vectors, BIRDS)
+    board.wait(30)
+    board.start = heard.title
+    assert board.result.panels == (heard,)
+    assert not any("isn't luck" in text for text in board.conclusion.cannot)
+    board.close()
+
+
 @pytest.mark.parametrize(
     ("state", "words"),
     [
