@@ -19,6 +19,7 @@ from typing import Any
 
 import emokit
 from emokit import ranks, sharing
+from emokit.experiments.frustration import ARMS
 from emokit.files import replacing
 from emokit.plots import png
 from emokit.results import about, plain, write
@@ -32,8 +33,15 @@ EXPERIMENTS: dict[str, tuple[str, ...]] = {
     "caution": (),
     "side_effects": (),
 }
-# with --light: strengths on both sides of 0, two of them above, and three random directions
-LIGHT: dict[str, dict[str, Any]] = {"caution": {"strengths": (-0.1, 0.1, 0.2), "randoms": 3}, "tone": {"randoms": 3}}
+# with --light: strengths on both sides of 0, two of them above; fewer random directions; the arms that answer the question
+LIGHT: dict[str, dict[str, Any]] = {
+    "caution": {"strengths": (-0.1, 0.1, 0.2), "randoms": 3},
+    "tone": {"randoms": 3},
+    "frustration": {
+        "arms": [arm for arm in ARMS if arm.name in ("8 turns, neutral", "8 turns, continue", "3 turns, neutral")],
+        "rollouts": 4, "randoms": 2, "max_new_tokens": 40, "judged": 12,
+    },
+}  # fmt: skip
 
 
 def folder_of(name: str) -> Path:

@@ -332,8 +332,33 @@ check("7.3", check_interval)
 # %% [markdown]
 # ## A model that can code
 #
-# The same experiment runs on any chat model: `python tools/behaviour.py MODEL --only impossible_task --minutes 10` writes the outcomes with their intervals, the forced choices and the trace to `results/`.
-# It has not been measured on a larger model yet, so no result is shown here.
+# `tools/behaviour.py` ran the same on Qwen2.5-Coder-1.5B, within a fixed time; the file has every verdict with its evidence.
+#
+# > **Predict** will it cheat? And does its `desperate` tell failing from passing better than SmolLM2's?
+
+# %%
+import json
+from pathlib import Path
+
+stored = json.loads(Path("../results/qwen2.5-coder-1.5b/impossible_task.json").read_text(encoding="utf-8"))
+qwen = impossible_task.recalled(stored["values"])
+print(qwen.outcomes)
+qwen.plot()
+
+# %%
+qwen.trace.plot()
+
+# %%
+qwen.plot_choices()
+
+# %% [markdown]
+# > **You should see** how few rollouts a slow machine gives in that time, with the intervals that follow from it; a trace in which `desperate` again is one of several unpleasant emotions within the grey of random directions; and choices whose changes under `desperate` and `calm` have intervals that hold 0 or end beside it.
+#
+# <details><summary>What came out</summary>
+#
+# The trace repeats: the larger model parts failing from passing at the first result, `guilty` most, `desperate` among the first, and about one in ten random directions does as much. In the forced choice the sign is again the opposite of the paper's: less `desperate` makes the cheat likelier, if anything. Four tasks can't decide it.
+#
+# </details>
 
 # %% [markdown]
 # ## What you showed
