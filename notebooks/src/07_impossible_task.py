@@ -352,11 +352,11 @@ qwen.trace.plot()
 qwen.plot_choices()
 
 # %% [markdown]
-# > **You should see** how few rollouts a slow machine gives in that time, with the intervals that follow from it; a trace in which `desperate` again is one of several unpleasant emotions within the grey of random directions; and choices whose changes under `desperate` and `calm` have intervals that hold 0 or end beside it.
+# > **You should see** how few rollouts a slow machine gives in that time, and the intervals that follow from it; a trace in which `desperate` again is one of several unpleasant emotions within the grey of random directions; and choices of which `desperate`, less and more, differ from none, as some random directions do.
 #
 # <details><summary>What came out</summary>
 #
-# The trace repeats: the larger model parts failing from passing at the first result, `guilty` most, `desperate` among the first, and about one in ten random directions does as much. In the forced choice the sign is again the opposite of the paper's: less `desperate` makes the cheat likelier, if anything. Four tasks can't decide it.
+# Five rollouts, two solved and none cheating: that says next to nothing about how often it cheats. The trace repeats SmolLM2's: failing and passing part at the first result, `guilty` most, `desperate` second, and about one in ten random directions does as much. In the forced choice, over seven tasks, less `desperate` makes the cheat likelier by 0.7 nats and more makes it less likely by 0.5, again the opposite of what the paper reports for Claude's rollouts. But one random direction of three moves it by 0.6. Whoever looks at the intervals alone, without the grey, would call it an effect of *desperate*.
 #
 # </details>
 
