@@ -193,7 +193,8 @@ class ImpossibleTask:
 
         first, *others = self.choices.conditions
         rows = {name: self.choices.mean(name, first) for name in others}
-        reach = max((abs(rows[name][0]) for name in others if name.startswith("random")), default=0.0)  # either way round
+        random = [abs(rows[name][0]) for name in others if name.startswith("random")]
+        reach = max(random, default=0.0)  # either way round
         away = sum(low > 0 or high < 0 for _, low, high in rows.values())
         name = f"change of the cheat's likelihood over honesty's, against {first}, nats"
         return plots.changes(
