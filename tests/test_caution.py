@@ -157,8 +157,8 @@ def test_a_dilemma_that_a_budget_cut_is_left_out():
     names = ("a, reply 1", "a, reply 2", "b, reply 1", "a, letters", "b, letters")
     orders = np.arange(10.0).reshape(1, 5, 2)
     cut = Choices(("none",), names, orders, 10 * orders)
-    assert whole(cut, "replies") == ("a",)
-    assert whole(cut, "letters") == ("a", "b")
+    assert whole(cut, "replies") == {"a": [0, 1]}
+    assert whole(cut, "letters") == {"a": [3], "b": [4]}
     assert by_dilemma(cut, "replies").tolist() == [[15.0]]
     assert by_dilemma(cut, "letters").tolist() == [[6.5, 8.5]]
 

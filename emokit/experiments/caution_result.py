@@ -11,7 +11,7 @@ import numpy as np
 from scipy.stats import t as student
 
 from .. import effects, results
-from ..errors import EmokitError
+from ..errors import EmokitError, check_known
 from .choices import DRAWS, Choices, recalled, record
 from .conditions import Rate, row_of, wilson
 
@@ -251,27 +251,23 @@ class CautionResult:
         return cls(**given)
 
 
-def whole(measured: Choices, measure: str) -> tuple[str, ...]:
-    """The dilemmas of which all that a measure needs is there: a budget may have ended before, or within one."""
-    members: dict[str, int] = {}
-    for name in measured.names:
+def whole(measured: Choices, measure: str) -> dict[str, list[int]]:
+    """The dilemmas of which all that a measure needs is there, and where: a budget may have ended before, or within one."""
+    members: dict[str, list[int]] = {}
+    for i, name in enumerate(measured.names):
         dilemma, form = name.rsplit(", ", 1)
         if (form == "letters") == (measure == "letters"):
-            members[dilemma] = members.get(dilemma, 0) + 1
-    return tuple(name for name, count in members.items() if count == max(members.values()))
+            members.setdefault(dilemma, []).append(i)
+    most = max(map(len, members.values()), default=0)
+    return {name: places for name, places in members.items() if len(places) == most}
 
 
 def by_dilemma(measured: Choices, measure: str = "replies") -> Array:
     """How much likelier the careful option is in each whole dilemma, [conditions, dilemmas]: in nats between the letters,
     or in nats a token between replies, mean over their wordings."""
-    if measure not in MEASURES:
-        raise EmokitError("unknown measure", measure, f"Choose among: {', '.join(MEASURES)}.")
+    check_known(measure, MEASURES, "measure")
     values = measured.gap if measure == "letters" else measured.per_token
-    columns = []
-    for dilemma in whole(measured, measure):
-        forms = [i for i, name in enumerate(measured.names) if name.rsplit(", ", 1)[0] == dilemma]
-        chosen = [i for i in forms if measured.names[i].endswith(", letters") == (measure == "letters")]
-        columns.append(values[:, chosen].mean(1))
+    columns = [values[:, places].mean(1) for places in whole(measured, measure).values()]
     if not columns:
         raise EmokitError("no dilemma was measured so", measure, "Give more minutes; what was measured is kept.")
     return np.stack(columns, axis=1)

@@ -154,7 +154,8 @@ def _play_missing(
 ) -> None:
     begun = time.monotonic()
     first = [run for _, run in missing[:rows]]
-    whole, one = player.probe(first), player.probe(first[:1])  # seconds of a turn: of a whole batch, of one row
+    whole = player.probe(first)  # seconds of a whole batch's turn
+    one = whole if budget is None else player.probe(first[:1])  # and of one row's, where a batch may have to be smaller
     limit = float("inf") if budget is None else 60 * budget
     turns = [_turns(run.script) for _, run in missing]
     if not quiet:
