@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from .structure import MISFITS
+
 if TYPE_CHECKING:
     from .models import Model
 
-_MISFITS = (AttributeError, IndexError, KeyError, RuntimeError, TypeError, ValueError)  # of models unlike what is tried
 _WINDOWS = ("sliding_window", "window_size", "attention_chunk_size")  # what counts columns of the cache, not positions
 
 # per Hugging Face model, what its batches may be like: see `padding`
@@ -113,6 +114,6 @@ def _same(hf: Any, holes: bool) -> bool:
                 alone = hf(input_ids=ids, use_cache=False).logits[0, -1].float()
                 if not bool((got[row] - alone).norm() <= tolerance * (alone - alone.mean()).norm()):
                     return False
-    except _MISFITS:
+    except MISFITS:
         return False
     return True

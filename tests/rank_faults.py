@@ -246,3 +246,41 @@ def ranks_have_the_same_vectors_and_play_rollouts_as_one_process_does(folder: Pa
     dies[0] = False
     finish(*start(job, caches))
     assert (folder / "made1").stat().st_size == 3  # of the other three of its five, rank 0 plays two
+
+
+@scenario
+def ranks_share_forced_choices_and_tones(folder: Path, rounds: int) -> None:
+    from emokit.experiments import budget, choices, tone
+    from emokit.experiments.problems import problems
+
+    model = tiny_model()
+    asked = [choices.Choice(f"c{i}", f"Shall I, {i}?", ("yes", "no"), letters=i > 1) for i in range(5)]
+
+    def measured(vectors, minutes=None):
+        chosen = choices.run(
+            model, vectors, asked, {"none": {}, "sad": {"sad": 0.5}}, budget_minutes=minutes, quiet=True
+        )
+        told = tone.run(model, vectors, problems(3), emotions=["happy", "sad"], randoms=1, replies=False, quiet=True)
+        return chosen.names, chosen.orders.tolist(), chosen.tokens.tolist(), told.record()
+
+    alone = measured(emokit.extract(model, stories()))
+    within = budget.within
+
+    def job(rank: int) -> None:
+        def counted(items, minutes, what, quiet=False):
+            for item in within(items, minutes, what, quiet):
+                with (folder / f"{what} of {rank}").open("a") as file:
+                    file.write("x")
+                yield item
+
+        with patched(budget, "within", counted), ranks.together():
+            vectors = sharing.extract(model, stories())
+            assert measured(vectors) == alone
+            first = measured(vectors, minutes=0)  # the first of each rank's
+            assert first[0] == ("c0", "c1")
+            assert first[1] == [row[:2] for row in alone[1]]
+
+    finish(*start(job, [folder / "cache", folder / "other"]))
+    made = {path.name: path.stat().st_size for path in folder.glob("* of ?")}
+    assert (made["choices of 0"], made["choices of 1"]) == (3 + 1, 2 + 1)
+    assert (made["problems of 0"], made["problems of 1"]) == (2 * 2, 2 * 1)

@@ -8,7 +8,7 @@ import pytest
 
 import emokit
 from emokit import EmokitError
-from emokit.experiments import caution, choices
+from emokit.experiments import budget, caution, choices
 from emokit.experiments.caution_result import CautionResult, Turn, by_dilemma, whole
 from emokit.experiments.choices import Choices
 from emokit.experiments.dilemmas import DILEMMAS, KINDS, verdict
@@ -164,7 +164,7 @@ def test_a_dilemma_that_a_budget_cut_is_left_out():
 
 
 def test_letters_come_last_and_a_budget_may_leave_them_out(model, vectors, monkeypatch):
-    monkeypatch.setattr(choices, "within", lambda items, *_: items[: 2 * len(FEW)])
+    monkeypatch.setattr(budget, "within", lambda items, *_: items[: 2 * len(FEW)])
     got = caution.run(model, vectors, FEW, emotions=["sad"], strengths=[-0.1, 0.1], randoms=1, turns=0, quiet=True)
     assert got.measures == ("replies",)
     assert got.dilemmas == tuple(dilemma.name for dilemma in FEW)

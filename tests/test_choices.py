@@ -8,7 +8,7 @@ from test_architectures import CONFIGS, built, byte_tokenizer, logits, random_ve
 
 import emokit
 from emokit import EmokitError, chances
-from emokit.experiments import choices
+from emokit.experiments import budget, choices, choices_result
 from emokit.experiments.choices import Choice
 from emokit.experiments.conditions import Condition
 
@@ -246,7 +246,7 @@ def test_means_intervals_and_the_table(model, vectors):
     assert frame.loc["sad", "gap_change_low"] == pytest.approx(low)
     assert list(frame.index) == ["none", "sad"]
     assert "6 choices" in repr(got)
-    assert choices.recalled(choices.record(got)).gap == pytest.approx(got.gap)
+    assert choices_result.recalled(choices_result.record(got)).gap == pytest.approx(got.gap)
     assert got._repr_png_().startswith(b"\x89PNG")
 
 
@@ -278,7 +278,7 @@ def test_inside_a_steer_nothing_is_kept(model, vectors):
 def test_a_budget_ends_it_after_whole_choices(model, vectors, monkeypatch):
     many = [Choice(f"c{i}", f"Shall I, {i}?", ("yes", "no")) for i in range(6)]
     clock = iter(range(0, 10_000, 60))
-    monkeypatch.setattr(choices.time, "monotonic", lambda: next(clock))
+    monkeypatch.setattr(budget.time, "monotonic", lambda: next(clock))
     got = choices.run(model, vectors, many, {"none": {}, "sad": {"sad": 0.5}}, budget_minutes=3)
     assert got.names == ("c0", "c1", "c2")[: len(got.names)]
     assert 0 < len(got.names) < 6
@@ -288,10 +288,10 @@ def test_a_budget_ends_it_after_whole_choices(model, vectors, monkeypatch):
 
 def test_a_long_run_says_how_long_it_takes(capsys, monkeypatch):
     clock = iter(range(0, 10_000, 60))
-    monkeypatch.setattr(choices.time, "monotonic", lambda: next(clock))
-    assert list(choices.within("abc", None, "letters")) == ["a", "b", "c"]
+    monkeypatch.setattr(budget.time, "monotonic", lambda: next(clock))
+    assert list(budget.within("abc", None, "letters")) == ["a", "b", "c"]
     assert "3 letters, about 6 min" in capsys.readouterr().out
-    assert list(choices.within("abc", None, "letters", quiet=True)) == ["a", "b", "c"]
+    assert list(budget.within("abc", None, "letters", quiet=True)) == ["a", "b", "c"]
     assert capsys.readouterr().out == ""
 
 

@@ -118,6 +118,10 @@ def test_ranks_have_the_same_vectors_and_play_rollouts_as_one_process_does(run):
     run("ranks_have_the_same_vectors_and_play_rollouts_as_one_process_does", 1)
 
 
+def test_ranks_share_forced_choices_and_tones(run):
+    run("ranks_share_forced_choices_and_tones", 1)
+
+
 def test_torchrun_runs_the_command_line(stories, tmp_path):
     model = tiny_model()
     model.hf.save_pretrained(tmp_path / "tiny")

@@ -121,7 +121,7 @@ def test_the_same_call_again_generates_nothing_and_another_does(model, vectors, 
 
 
 def test_after_a_stop_only_what_is_missing_is_played(model, vectors, wanted, monkeypatch):
-    real, asked = rollouts._Player.wave, []
+    real, asked = rollouts.Player.wave, []
 
     def stopped(self, wave):
         asked.append(len(wave))
@@ -130,11 +130,11 @@ def test_after_a_stop_only_what_is_missing_is_played(model, vectors, wanted, mon
         return real(self, wave)
 
     with monkeypatch.context() as patch:
-        patch.setattr(rollouts._Player, "wave", stopped)
+        patch.setattr(rollouts.Player, "wave", stopped)
         with pytest.raises(KeyboardInterrupt):
             played(model, vectors, wanted, rows=4)
     assert hooks(model) == 0
-    monkeypatch.setattr(rollouts._Player, "wave", lambda self, wave: asked.append(len(wave)) or real(self, wave))
+    monkeypatch.setattr(rollouts.Player, "wave", lambda self, wave: asked.append(len(wave)) or real(self, wave))
     found = played(model, vectors, wanted, rows=20)
     assert (asked, len(found)) == ([4, 4, 6], 10)
 

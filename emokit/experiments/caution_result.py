@@ -12,7 +12,7 @@ from scipy.stats import t as student
 
 from .. import effects, results
 from ..errors import EmokitError, check_known
-from .choices import DRAWS, Choices, recalled, record
+from .choices_result import DRAWS, Choices, recalled, record
 from .conditions import Rate, row_of, wilson
 
 if TYPE_CHECKING:

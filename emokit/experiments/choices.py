@@ -4,31 +4,24 @@ from __future__ import annotations
 
 import hashlib
 import json
-import time
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
-from .. import chances, effects
-from ..errors import EmokitError, check_kinds, check_known, check_list, check_number, check_text, check_whole
+from .. import chances
+from ..errors import EmokitError, check_kinds, check_list, check_text
 from ..files import Log, cache_dir
 from ..models import Message, Model, checked_messages
-from ..progress import progress
 from ..steering import Positions, steer
 from ..vectors import Direction, EmotionVectors
+from .budget import shared_within
+from .choices_result import Choices
 from .conditions import Condition, instructed
 
-if TYPE_CHECKING:
-    import pandas as pd
-
-    from ..plots import Figure
-
 Array = np.ndarray
-DRAWS = 10_000
 METHOD = 1  # of what is kept on disk; who changes what is measured takes another
-LONG = 60  # seconds from which on a line says how long it will take
 LETTERS = ("A", "B")
 ASKED = "{question}\n\n(A) {a}\n(B) {b}\n\nAnswer with one letter."
 
@@ -179,24 +172,6 @@ class Kept:
         return hashlib.sha256(json.dumps(about).encode()).hexdigest()[:24]
 
 
-def within(items: Sequence[Any], minutes: float | None, what: str, quiet: bool = False) -> Iterator[Any]:
-    """The items, with a bar, until the next one would probably end after so many minutes; the first comes in any case.
-
-    A line tells after the first item how long all will take, where that is long.
-    """
-    if minutes is not None:
-        check_number(minutes, "budget_minutes", least=0)
-    begun = time.monotonic()
-    for done, item in enumerate(progress(items, desc=what)):
-        spent = time.monotonic() - begun
-        if done and minutes is not None and spent * (1 + 1 / done) > 60 * minutes:
-            break
-        if done == 1 and not quiet and spent * len(items) > LONG:
-            held = "" if minutes is None else f"; stops after about {minutes:g} min"
-            print(f"emokit: {len(items)} {what}, about {spent * len(items) / 60:.0f} min{held}")
-        yield item
-
-
 def by_row(strengths: Sequence[Strengths], copies: int = 1) -> dict[str | Direction, list[float]]:
     """Several steerings as one, whose lists of strengths make each steering `copies` rows of a batch."""
     keys = dict.fromkeys(key for each in strengths for key in each)
@@ -232,9 +207,9 @@ def run(
     if not choices or len(set(names)) < len(choices):
         raise EmokitError("no choices, or not each a Choice with a name of its own", names, "Give a list of Choices.")
     kept, groups = Kept(model, vectors), grouped(vectors, told, block)
-    sums: list[Array] = []
-    means: list[Array] = []
-    for choice in within(choices, budget_minutes, "choices", quiet):
+
+    def measured(choice: Choice) -> Array:
+        """Of sums over tokens and of their means: [2, conditions, orders]."""
         found = np.zeros((2, len(told), 2))
         for (system, at), rows in groups.items():
             strengths = [told[i].strengths for i in rows]
@@ -247,9 +222,11 @@ def run(
                     found[i, rows, order] = gap
                     if len(prompts) == 1:
                         found[i, rows, 1] = gap
-        sums.append(found[0])
-        means.append(found[1])
-    return Choices(tuple(c.name for c in told), tuple(names[: len(sums)]), np.stack(sums, 1), np.stack(means, 1))
+        return found
+
+    found = shared_within(dict(zip(names, choices, strict=True)), measured, budget_minutes, "choices", quiet)
+    sums, means = np.stack(list(found.values()), 2)
+    return Choices(tuple(c.name for c in told), tuple(found), sums, means)
 
 
 def grouped(
@@ -275,113 +252,3 @@ def checked_conditions(conditions: Conditions) -> list[Condition]:
     if not names or len(set(names)) < len(names):
         raise EmokitError("no conditions, or two of one name", names, "Give each its own name.")
     return list(conditions)
-
-
-@dataclass(frozen=True, eq=False, repr=False)
-class Choices:
-    """How much likelier the first option is than the second, in nats.
-
-    `orders` [conditions, choices, 2] sums over tokens, with the first option shown first and second (the same twice without
-    letters); `tokens` likewise has the difference of means over tokens. `gap` and `per_token` [conditions, choices] are
-    their means over both orders. The first condition is what the others are held against.
-    """
-
-    conditions: tuple[str, ...]
-    names: tuple[str, ...]
-    orders: Array
-    tokens: Array
-    seed: int = field(default=0)
-
-    @property
-    def gap(self) -> Array:
-        """The difference of summed log-probabilities, mean of both orders: [conditions, choices]."""
-        return self.orders.mean(2)
-
-    @property
-    def per_token(self) -> Array:
-        """The difference of mean log-probabilities a token, which a longer option does not lose by: [conditions, choices]."""
-        return self.tokens.mean(2)
-
-    @property
-    def place(self) -> Array:
-        """How much likelier an option is for being shown first, in nats: [conditions]; 0 without letters."""
-        return (self.orders[..., 0] - self.orders[..., 1]).mean(1) / 2
-
-    @property
-    def share(self) -> Array:
-        """Probability of the first option among the two, from `gap`: [conditions, choices]."""
-        return 1 / (1 + np.exp(-np.clip(self.gap, -500, 500)))
-
-    def index(self, condition: str) -> int:
-        """The row of a condition; raises EmokitError for an unknown one."""
-        check_known(condition, self.conditions, "condition")
-        return self.conditions.index(condition)
-
-    def mean(
-        self, condition: str, against: str | None = None, values: Array | None = None
-    ) -> tuple[float, float, float]:
-        """Mean over choices and its 95 % bootstrap interval over them, of a condition or its difference to another.
-
-        `values` [conditions, choices] is `gap` unless given: `per_token` or `share` for example.
-        """
-        rows = self.gap if values is None else values
-        found = rows[self.index(condition)]
-        if against is not None:
-            found = found - rows[self.index(against)]
-        return effects.mean_interval(found, DRAWS, self.seed)
-
-    def to_frame(self) -> pd.DataFrame:
-        """A row per condition: mean `gap`, `per_token` and `share` with 95 % intervals over choices (`_low`, `_high`), their
-        change against the first condition, `place` (what being shown first adds, nats) and the number of choices."""
-        import pandas as pd
-
-        rows = []
-        for i, condition in enumerate(self.conditions):
-            row: dict[str, Any] = {"condition": condition, "choices": len(self.names)}
-            for name in ("gap", "per_token", "share"):
-                for suffix, against in (("", None), ("_change", self.conditions[0])):
-                    value, low, high = self.mean(condition, against, getattr(self, name))
-                    row |= {name + suffix: value, f"{name}{suffix}_low": low, f"{name}{suffix}_high": high}
-            rows.append(row | {"place": float(self.place[i])})
-        return pd.DataFrame(rows).set_index("condition")
-
-    def __repr__(self) -> str:
-        first = self.conditions[0]
-        told = []
-        for condition in self.conditions[:6]:
-            value, low, high = self.mean(condition, None if condition == first else first)
-            told.append(f"{condition} {value:+.2f} [{low:+.2f}, {high:+.2f}]")
-        more = f" and {len(self.conditions) - 6} more" if len(self.conditions) > 6 else ""
-        return f"Choices({len(self.names)} choices, nats, changes against {first}: {'; '.join(told)}{more})"
-
-    def plot(self) -> Figure:
-        """The change of each condition against the first, with its interval."""
-        from .. import plots
-
-        rows = [self.mean(c, self.conditions[0]) for c in self.conditions[1:]]
-        return plots.changes(
-            self.conditions[1:],
-            {f"change against {self.conditions[0]}, nats": rows},
-            title=f"{len(self.names)} forced choices: first option against second",
-        )
-
-    def _repr_png_(self) -> bytes:
-        from .. import plots
-
-        return plots.png(self.plot())
-
-
-def record(result: Choices) -> dict[str, Any]:
-    """Choices as plain data, to be kept with others."""
-    return {"conditions": result.conditions, "names": result.names, "orders": result.orders, "tokens": result.tokens}
-
-
-def recalled(kept: Mapping[str, Any]) -> Choices:
-    """Choices that `record` made plain data of."""
-    check_whole(len(kept["conditions"]), "a number of conditions", least=1)
-    return Choices(
-        tuple(kept["conditions"]),
-        tuple(kept["names"]),
-        np.array(kept["orders"], float),
-        np.array(kept["tokens"], float),
-    )

@@ -12,7 +12,7 @@ from ..errors import EmokitError, check_kinds, check_list, check_number, check_w
 from ..models import Message, Model
 from ..stories import StorySet
 from ..vectors import EmotionVectors
-from . import choices, sandbox, scripted
+from . import choices_result, sandbox, scripted
 from .attempts import NO_CODE, answer, gave_up, handed_in
 from .cheating import RULES, judge
 from .rollouts import Condition, Rollout, Script, conditions, play, runs
@@ -169,7 +169,7 @@ class ImpossibleTask:
     """What came out: `outcomes` of rollouts (None without a sandbox), forced `choices`, and the scripted `trace`."""
 
     outcomes: Outcomes | None
-    choices: choices.Choices
+    choices: choices_result.Choices
     trace: Trace
 
     def __repr__(self) -> str:
@@ -212,7 +212,7 @@ class ImpossibleTask:
         rows = None if self.outcomes is None else list(self.outcomes.rows)
         named = [] if self.outcomes is None else list(self.outcomes.conditions)
         return {
-            "conditions": named, "rollouts": rows, "choices": choices.record(self.choices),
+            "conditions": named, "rollouts": rows, "choices": choices_result.record(self.choices),
             "trace": self.trace.record(), "method": {"task": METHOD, "scripted": scripted.METHOD, "rules": RULES},
         }  # fmt: skip
 
@@ -220,4 +220,4 @@ class ImpossibleTask:
 def recalled(kept: Mapping[str, Any]) -> ImpossibleTask:
     """The result that `record` made plain data of, for example from results/<model>/impossible_task.json's "values"."""
     found = None if kept["rollouts"] is None else Outcomes(tuple(kept["conditions"]), tuple(kept["rollouts"]))
-    return ImpossibleTask(found, choices.recalled(kept["choices"]), Trace.recalled(kept["trace"]))
+    return ImpossibleTask(found, choices_result.recalled(kept["choices"]), Trace.recalled(kept["trace"]))

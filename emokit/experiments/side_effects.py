@@ -16,8 +16,10 @@ from ..steering import steer
 from ..trials import REPORTED, divergence, repeated
 from ..vectors import EmotionVectors
 from . import caution, choices, tone
+from .budget import shared_within
 from .caution_result import by_dilemma
-from .choices import DRAWS, Conditions, Kept, by_row, checked_conditions, grouped, within
+from .choices import Conditions, Kept, by_row, checked_conditions, grouped
+from .choices_result import DRAWS
 from .conditions import Condition, row_of
 from .conditions import conditions as standard
 from .dilemmas import DILEMMAS, Dilemma
@@ -92,9 +94,7 @@ def run(
         for condition in checked_conditions(usual(vectors, seed) if conditions is None else conditions)
     ]
     given = checked(problems(24) if asked is None else asked)
-    kl = np.stack(
-        [_divergences(model, vectors, told, text) for text in within(NEUTRAL, None, "neutral texts", quiet)], 1
-    )
+    kl = _divergences(model, vectors, told, quiet)
     bias = _gaps(model, vectors, told, quiet)
     part = None if minutes is None else minutes / 3
     gains = np.zeros((len(told), 0))
@@ -130,16 +130,21 @@ def _replies(
     return [(c, i, rollout.replies[0]) for (c, i), rollout in zip(places, made, strict=True) if rollout]
 
 
-def _divergences(model: Model, vectors: EmotionVectors, told: Sequence[Condition], text: str) -> Array:
-    """Mean KL in nats over a text's tokens from the unsteered model, under each condition; an instruction stands before it."""
-    found = np.zeros(len(told))
-    plain = _tables(model, vectors, [{}], None, None, text)[0]
-    for (system, at), rows in grouped(vectors, told, None).items():
-        for start in range(0, len(rows), 4):  # a row of a large vocabulary takes 15 MB for 25 tokens
-            part = rows[start : start + 4]
-            tables = _tables(model, vectors, [told[i].strengths for i in part], at, system, text)
-            found[part] = [divergence(plain, table).mean() for table in tables]
-    return found
+def _divergences(model: Model, vectors: EmotionVectors, told: Sequence[Condition], quiet: bool) -> Array:
+    """Mean KL in nats over a neutral text's tokens from the unsteered model, an instruction before it: [conditions, texts]."""
+
+    def divergences(text: str) -> Array:
+        found = np.zeros(len(told))
+        plain = _tables(model, vectors, [{}], None, None, text)[0]
+        for (system, at), rows in grouped(vectors, told, None).items():
+            for start in range(0, len(rows), 4):  # a row of a large vocabulary takes 15 MB for 25 tokens
+                part = rows[start : start + 4]
+                tables = _tables(model, vectors, [told[i].strengths for i in part], at, system, text)
+                found[part] = [divergence(plain, table).mean() for table in tables]
+        return found
+
+    texts = {text: text for text in NEUTRAL}
+    return np.stack(list(shared_within(texts, divergences, None, "neutral texts", quiet).values()), 1)
 
 
 def _tables(
@@ -162,16 +167,20 @@ def _tables(
 def _gaps(model: Model, vectors: EmotionVectors, told: Sequence[Condition], quiet: bool) -> Array:
     """How much likelier the good word is than the bad one behind the first person than behind the second, mean over
     sentences: nats [conditions, pairs]."""
-    kept, found = Kept(model, vectors), np.zeros((len(told), len(PEOPLE)))
-    groups = grouped(vectors, told, None)
-    for j, pair in enumerate(within(PEOPLE, None, "pairs of people", quiet)):
+    kept, groups = Kept(model, vectors), grouped(vectors, told, None)
+
+    def gaps(pair: tuple[str, str]) -> Array:
+        found = np.zeros(len(told))
         for (system, at), rows in groups.items():
             for sentence, good, bad in SENTENCES:
-                for sign, who in ((1, pair[0]), (-1, pair[1])):
+                for sign, who in zip((1, -1), pair, strict=True):
                     text = (f"{system}\n\n" if system else "") + sentence.format(who=who)
                     nats = kept.logprobs(text, [good, bad], [told[i].strengths for i in rows], at, "all")
-                    found[rows, j] += sign * (nats[:, 0] - nats[:, 1]) / len(SENTENCES)
-    return found
+                    found[rows] += sign * (nats[:, 0] - nats[:, 1]) / len(SENTENCES)
+        return found
+
+    pairs = {" / ".join(pair): pair for pair in PEOPLE}
+    return np.stack(list(shared_within(pairs, gaps, None, "pairs of people", quiet).values()), 1)
 
 
 @dataclass(frozen=True, eq=False, repr=False)

@@ -13,7 +13,8 @@ from ..errors import EmokitError, check_kinds, check_number, check_whole
 from ..models import Model
 from ..reading import token_scores
 from ..vectors import Direction, EmotionVectors
-from .choices import Kept, Strengths, within
+from .budget import shared_within
+from .choices import Kept, Strengths
 from .conditions import STRENGTH, Condition
 from .names import nearest
 from .problems import Problem, checked
@@ -93,23 +94,38 @@ def run(
     steered |= {control.name: {control: strength} for control in controls}
     kept, share = Kept(model, vectors), 1 if not replies else PART
     part = None if minutes is None else minutes * share * FIRST
-    tones, rows, states = list(TONES), [], []
-    for i, problem in within(list(enumerate(asked)), part, "problems", quiet):
-        prompts = [model.prompt(put(problem, tone, i)) for tone in tones]
-        states.append(activations.readouts(model, prompts)[:, at])
-        rows.append([_confidence(kept, prompt, problem, [{}], at)[0] for prompt in prompts[1:]])
-        rows[-1] += _confidence(kept, prompts[0], problem, list(steered.values()), at)
-    found, asked = np.array(states), asked[: len(states)]
+    tones = list(TONES)
+
+    def prompts(i: int, problem: Problem) -> list[str]:
+        return [model.prompt(put(problem, tone, i)) for tone in tones]
+
+    def confidences(item: tuple[int, Problem]) -> Array:
+        first, *others = prompts(*item)
+        row = [_confidence(kept, prompt, item[1], [{}], at)[0] for prompt in others]
+        return np.array(row + _confidence(kept, first, item[1], list(steered.values()), at))
+
+    def pushed(item: tuple[int, Problem]) -> Array:
+        return np.array(_confidence(kept, prompts(*item)[0], item[1], list(likes.values()), at))
+
+    items = {str(i): (i, problem) for i, problem in enumerate(asked)}
+    plain = shared_within(items, confidences, part, "problems", quiet)
+    items = {name: items[name] for name in plain}
+    before = shared_within(
+        items, lambda item: activations.readouts(model, prompts(*item))[:, at], None, "states", quiet
+    )
+    found = np.stack(list(before.values())).astype(np.float32)
     sizes = pushes(found, vectors, at, chosen)
     likes = alike(vectors, at, chosen, dict(zip(tones[1:], sizes, strict=True)), controls)
-    for i, problem in enumerate(asked):
-        rows[i] += _confidence(kept, model.prompt(put(problem, "neutral", i)), problem, list(likes.values()), at)
+    more = shared_within(items, pushed, None, "pushed problems", quiet)
+    rows = np.stack([np.concatenate([plain[name], more[name]]) for name in items])
     order = [*tones[1:], *steered, *likes]
-    right, length = np.full((2, len(order), len(asked)), np.nan)
+    right, length = np.full((2, len(order), len(items)), np.nan)
     texts: dict[str, list[str]] = {}
     if replies:
         left = None if minutes is None else minutes * (1 - share)
-        right, length, texts = _replies(model, vectors, asked, order, tones, steered | likes, at, left, quiet)
+        right, length, texts = _replies(
+            model, vectors, list(items.values()), order, tones, steered | likes, at, left, quiet
+        )
     scores = token_scores(found.reshape(-1, found.shape[-1]), vectors, at).reshape(*found.shape[:2], -1)
     shifts = scores[:, 1:] - scores[:, :1]  # [problems, tones, emotions of the vectors]
     gram = vectors.at(at) @ vectors.at(at).T
@@ -119,8 +135,8 @@ def run(
     arranged = [first, *(i for i in range(len(order)) if i != first)]
     return ToneResult(
         model=model.name, block=at, strength=float(strength), emotions=chosen, wanted=tuple(names),
-        tones=tuple(tones), problems=tuple(p.question for p in asked), kinds=tuple(p.kind for p in asked),
-        conditions=tuple(order[i] for i in arranged), confidence=np.array(rows).T[arranged],
+        tones=tuple(tones), problems=tuple(p.question for _, p in items.values()), kinds=tuple(p.kind for _, p in items.values()),
+        conditions=tuple(order[i] for i in arranged), confidence=rows.T[arranged],
         right=right[arranged], length=length[arranged], shift=shifts[:, :, columns],
         shift_null=np.quantile(np.abs(null), 0.95, axis=-1), pushes=sizes, seed=seed,
         replies={order[i]: tuple(texts.get(order[i], ())) for i in arranged},
@@ -169,23 +185,23 @@ def alike(
 
 
 def _replies(
-    model: Model, vectors: EmotionVectors, asked: Sequence[Problem], order: Sequence[str], tones: Sequence[str],
+    model: Model, vectors: EmotionVectors, asked: Sequence[tuple[int, Problem]], order: Sequence[str], tones: Sequence[str],
     steered: Mapping[str, Strengths], block: int, minutes: float | None, quiet: bool,
 ) -> tuple[Array, Array, dict[str, list[str]]]:  # fmt: skip
     """Whether the greedy reply is right, and how many tokens it has [conditions, problems]; NaN where there is none."""
     asking, places = [], []
-    for i, problem in enumerate(asked):
+    for column, (i, problem) in enumerate(asked):
         for c, name in enumerate(order):
             if name.startswith("random") and " as " in name:
                 continue  # confidence alone: replies take too long
             tone = name if name in tones else "neutral"
             asking.append((put(problem, tone, i), Condition(name, steered.get(name, {}), None, block)))
-            places.append((c, i))
+            places.append((c, column))
     right, length = np.full((2, len(order), len(asked)), np.nan)
     texts: dict[str, list[str]] = {name: [""] * len(asked) for name in order}
     for (c, i), rollout in zip(places, greedy(model, vectors, asking, LIMIT, minutes, quiet), strict=True):
         if rollout:
-            right[c, i] = asked[i].right(rollout.replies[0])
+            right[c, i] = asked[i][1].right(rollout.replies[0])
             length[c, i] = rollout.tokens[0]
             texts[order[c]][i] = rollout.replies[0]
     return right, length, texts
