@@ -63,7 +63,7 @@ IDLE = "!document.querySelector('.emokit-busy') && document.querySelector('.emok
 
 
 def main(count: int = 10) -> None:
-    """Measure and print a table of milliseconds: least, median, largest."""
+    """Measure, and print milliseconds as the last line, in JSON."""
     from browser import lab as labs
     from playwright.sync_api import sync_playwright
     from screenshots import vectors
@@ -83,14 +83,17 @@ def main(count: int = 10) -> None:
             desk.page.wait_for_function(IDLE)
             seen.append(desk.page.evaluate(MOVED, [0.05, -0.05][i % 2]))
         browser.close()
-    print("milliseconds                           least  median  largest")
-    parts = {
-        "slider moved to first token painted": seen[1:],
-        "of it: the kernel": kernel,
-        "of it: the model's pass": model,
-    }
-    for name, times in parts.items():
-        print(f"{name:36} {min(times):7.0f} {median(times):7.0f} {max(times):8.0f}")
+    rows = []
+    for name, times in (
+        ("slider moved to first token painted", seen[1:]),
+        ("kernel: changed setting to first token", kernel),
+        ("a whole pass over the prompt, unsteered", model),
+    ):
+        rows.append(
+            {"what": name, "median ms": round(median(times)), "from": round(min(times)), "to": round(max(times))}
+        )
+        print(rows[-1], file=sys.stderr)
+    print(json.dumps({"rows": rows}))
 
 
 if __name__ == "__main__":

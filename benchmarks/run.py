@@ -2,8 +2,8 @@
 
 Usage: run.py [--model NAME] [--texts N] [--rounds N] [--only PART ...]
 
-Parts: reading, decoding, memory, starting. `make bench` makes the environment with the peers and runs it all on the
-default model. Times are of this machine; what carries over are the ratios, each taken within one round.
+Parts: reading, decoding, memory, starting, slider. `make bench` makes the environment with the peers and runs it all on
+the default model. Times are of this machine; what carries over are the ratios, each taken within one round.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import argparse
 import json
 import os
 import platform
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -25,6 +26,7 @@ from typing import Any
 import machine
 import numpy as np
 import readers
+import table
 import torch
 from timing import ratios, rounds
 
@@ -41,9 +43,9 @@ TOKENS = 32  # of a timed reply
 EIGHT = [-0.3, -0.2, -0.1, 0.05, 0.1, 0.2, 0.3]  # and 0, which `sweep` always runs
 
 
-def reading(model: emokit.Model, count: int, turns: int) -> list[dict[str, Any]]:
+def reading(model: emokit.Model, chosen: argparse.Namespace) -> list[dict[str, Any]]:
     """Texts to means: core stories over all blocks and up to two thirds of depth; texts of mixed lengths likewise."""
-    stories = emokit.load_stories()
+    stories, count = emokit.load_stories(), chosen.texts
     third = round(2 * model.n_blocks / 3) - 1
     texts = {
         "core stories": [s.text for s in stories][:: max(1, len(stories) // count)][:count],
@@ -55,7 +57,7 @@ def reading(model: emokit.Model, count: int, turns: int) -> list[dict[str, Any]]
         for last, depth in ((model.n_blocks - 1, "all blocks"), (third, f"up to block {third}")):
             print(f"{what}, {depth}: {len(some)} texts, {tokens} tokens", flush=True)
             contenders = {n: partial(read, model, some, last) for n, read in readers.READERS.items()}
-            seconds = rounds(contenders, turns)
+            seconds = rounds(contenders, chosen.rounds)
             limit = machine.products() / machine.flops_a_token(model, last + 1)
             same = agreement(model, some[:16], last, list(seconds))
             for name, (ratio, low, high) in ratios(seconds, "emokit").items():
@@ -92,7 +94,7 @@ def agreement(model: emokit.Model, texts: list[str], last: int, names: list[str]
     return found
 
 
-def decoding(model: emokit.Model, _count: int, turns: int) -> list[dict[str, Any]]:
+def decoding(model: emokit.Model, chosen: argparse.Namespace) -> list[dict[str, Any]]:
     """Replies: steered against unsteered, eight strengths against one, emokit's loop against transformers' `generate`.
 
     The last with the layers as `load_model` leaves them and as transformers makes them (see `emokit.products`).
@@ -124,7 +126,7 @@ def decoding(model: emokit.Model, _count: int, turns: int) -> list[dict[str, Any
         "transformers' generate": peer,
         "transformers' generate and layers": with_plain_layers(model, peer),
     }
-    seconds = rounds(contenders, turns * 2)
+    seconds = rounds(contenders, chosen.rounds * 2)
     limit = machine.reading() / machine.bytes_a_token(model)
     rows = []
     for name, (_, _, _) in ratios(seconds, "emokit, unsteered").items():
@@ -154,23 +156,31 @@ def with_plain_layers(model: emokit.Model, work: Callable[[], None]) -> Callable
     return run
 
 
-def memory(model: emokit.Model, count: int, _turns: int) -> list[dict[str, Any]]:
+def memory(model: emokit.Model, chosen: argparse.Namespace) -> list[dict[str, Any]]:
     """Peak memory and seconds by number of stories, each in a process of its own: beyond the array, memory should be flat."""
     rows = []
-    for size in (count // 2, count, 2 * count, 4 * count):
-        found = child("one_extraction.py", str(model.name), str(size))
+    for size in (chosen.texts // 2, chosen.texts, 2 * chosen.texts, 4 * chosen.texts):
+        found = child("one_extraction.py", chosen.model, str(size))
         array = size * model.n_blocks * model.width * 4 / 2**20
         rows.append({"part": "memory", "what": "extraction", "stories": size, "array MB": round(array, 1), **found})
         print("  ", rows[-1], flush=True)
     return rows
 
 
-def starting(model: emokit.Model, _count: int, _turns: int) -> list[dict[str, Any]]:
+def starting(_model: emokit.Model, chosen: argparse.Namespace) -> list[dict[str, Any]]:
     """Loading for the first time and again, an extraction and the same from the cache, a notebook to its first figure."""
-    found = [{"part": "starting", **row} for row in child("starting.py", str(model.name))["rows"]]
+    found = [{"part": "starting", **row} for row in child("starting.py", chosen.model)["rows"]]
     for row in found:
         print("  ", row, flush=True)
     return found
+
+
+def slider(_model: emokit.Model, _chosen: argparse.Namespace) -> list[dict[str, Any]]:
+    """From a slider moved in a browser to the first token there, with the default model; nothing where Chromium is missing."""
+    if not any(map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))):
+        print("   left out: no Chromium here", flush=True)
+        return []
+    return [{"part": "slider", **row} for row in child("first_token.py")["rows"]]
 
 
 def child(script: str, *arguments: str) -> dict[str, Any]:
@@ -183,11 +193,11 @@ def child(script: str, *arguments: str) -> dict[str, Any]:
     return json.loads(done.stdout.strip().splitlines()[-1])
 
 
-PARTS = {"reading": reading, "decoding": decoding, "memory": memory, "starting": starting}
+PARTS = {"reading": reading, "decoding": decoding, "memory": memory, "starting": starting, "slider": slider}
 
 
 def main() -> None:
-    """Run the chosen parts; write results/benchmarks/<model>.json and .png."""
+    """Run the chosen parts; write results/benchmarks/<model>.json and .png, and the table of all models there."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--model", default=emokit.fetch.NAME)
     parser.add_argument("--texts", type=int, default=96, help="texts a round")
@@ -202,9 +212,9 @@ def main() -> None:
     rows = [row for row in old["rows"] if row["part"] not in chosen.only]
     for part in chosen.only:
         print(part, flush=True)
-        rows += PARTS[part](model, chosen.texts, chosen.rounds)
+        rows += PARTS[part](model, chosen)
     content = {
-        "command": "python benchmarks/run.py " + " ".join(sys.argv[1:]),
+        "command": "python benchmarks/run.py " + " ".join(Path(word).name for word in sys.argv[1:]),
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "model": model.facts(),
         "machine": {"cores": os.cpu_count(), "threads": torch.get_num_threads(), "processor": platform.machine()},
@@ -217,7 +227,8 @@ def main() -> None:
     figure = picture(rows, model.name)
     if figure:
         target.with_suffix(".png").write_bytes(plots.png(figure))
-    print(f"wrote {target}")
+    table.write(RESULTS)
+    print(f"wrote {target} and {RESULTS / 'README.md'}")
 
 
 def installed(package: str) -> str:

@@ -204,7 +204,7 @@ class CautionResult:
         told = "no emotion moves it beyond random directions"
         if moved:
             told = f"beyond random directions, in nats per 0.1: {', '.join(moved)}"
-        turn = f"{', '.join(turned)} turn round" if turned else "no curve turns round"
+        turn = f"{', '.join(turned) or 'no curve'} {'turn' if len(turned) > 1 else 'turns'} round"
         return f"{told}; {turn} between mild and strong ({random} of {2 * len(self.measures) * len(self.randoms)} random ones do)"
 
     def __repr__(self) -> str:

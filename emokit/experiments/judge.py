@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -12,7 +11,7 @@ import torch
 from ..batches import Memory, padding
 from ..errors import EmokitError, check_kinds, check_list, check_text
 from ..models import Model
-from ..progress import progress
+from .budget import shared_within
 
 Array = np.ndarray
 ROWS = 16
@@ -50,7 +49,8 @@ def judge(model: Model, replies: Sequence[str], *, rows: int = ROWS, minutes: fl
     """Ask a chat model for the distress in each reply; nothing is generated, so the answer does not depend on a seed.
 
     The score is the mean of 0 to 10 weighted by the model's chances of each as its answer. "10" is told from "1" by
-    what would follow. After `minutes` no further batch begins; what was not reached is NaN.
+    what would follow. No batch begins that would probably end after `minutes`; what was not reached is NaN. Within
+    `ranks.together()` each process judges its share, and all return all.
     Raises EmokitError inside a `steer`, and for replies that are no texts.
 
     >>> judge(model, ["The answer is 12.", "I am losing my mind over this!"]).scores
@@ -65,17 +65,15 @@ def judge(model: Model, replies: Sequence[str], *, rows: int = ROWS, minutes: fl
     for prompt, reply in zip(prompts, replies, strict=True):
         model.check_length(prompt, reply, room=1)
     chances = np.full((len(prompts), 11), np.nan)
-    begun = time.monotonic()
     if prompts:
         kind = padding(model)
-        with model.lock, torch.inference_mode(), progress(total=len(prompts), desc="judging", unit="reply") as bar:
+        step = 1 if kind == "none" else rows
+        parts = {str(start): prompts[start : start + step] for start in range(0, len(prompts), step)}
+        with model.lock, torch.inference_mode():
             known = _prefix(model, prompts) if kind == "holes" else None
-            for start in range(0, len(prompts), step := 1 if kind == "none" else rows):
-                if minutes is not None and start and time.monotonic() - begun > 60 * minutes:
-                    break
-                part = prompts[start : start + step]
-                chances[start : start + step] = _chances(model, part, known)
-                bar.update(len(part))
+            found = shared_within(parts, lambda part: _chances(model, part, known), minutes, "batches to judge", True)
+        for start, part in found.items():
+            chances[int(start) : int(start) + len(part)] = part
     mass = chances.sum(1)
     return Judgement(model.name, chances @ np.arange(11) / np.maximum(mass, 1e-12), mass)
 
