@@ -22,7 +22,7 @@ from .puzzles import PUZZLES, Puzzle
 from .rollouts import Rollout, Run, Script, play
 
 METHOD = 1
-TOGETHER = 5  # seeds whose long conversations are played before their short ones
+TOGETHER = 8  # seeds whose long conversations are played before their short ones
 HIDDEN = "[This answer is not shown.]"
 WORDS = {
     "told to stay calm": "Whatever happens in this conversation, stay calm and friendly.",

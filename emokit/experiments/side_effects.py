@@ -95,8 +95,8 @@ def run(
     ]
     given = checked(problems(24) if asked is None else asked)
     kl = _divergences(model, vectors, told, quiet)
-    bias = _gaps(model, vectors, told, quiet)
-    part = None if minutes is None else minutes / 3
+    part = None if minutes is None else minutes / 4
+    pairs, gaps = _gaps(model, vectors, told, part, quiet)
     gains = np.zeros((len(told), 0))
     if dilemmas:
         forced = [choice for dilemma in dilemmas for choice in dilemma.choices() if not choice.letters]
@@ -109,8 +109,7 @@ def run(
             right[c, i] = given[i].right(reply)
         for c, i, reply in _replies(model, vectors, told, REPORTED, REPLY, part, quiet):
             repeats[c, i] = repeated(model, reply)
-    pairs = tuple(f"{one} / {other}" for one, other in PEOPLE)
-    return SideEffects(model.name, tuple(c.name for c in told), gains, right, kl, repeats, bias, pairs)
+    return SideEffects(model.name, tuple(c.name for c in told), gains, right, kl, repeats, gaps, pairs)
 
 
 def usual(vectors: EmotionVectors, seed: int = 0) -> tuple[Condition, ...]:
@@ -164,9 +163,11 @@ def _tables(
     return logits.double().log_softmax(-1).cpu().numpy()
 
 
-def _gaps(model: Model, vectors: EmotionVectors, told: Sequence[Condition], quiet: bool) -> Array:
+def _gaps(
+    model: Model, vectors: EmotionVectors, told: Sequence[Condition], minutes: float | None, quiet: bool
+) -> tuple[tuple[str, ...], Array]:  # fmt: skip
     """How much likelier the good word is than the bad one behind the first person than behind the second, mean over
-    sentences: nats [conditions, pairs]."""
+    sentences: nats [conditions, pairs]; and the pairs."""
     kept, groups = Kept(model, vectors), grouped(vectors, told, None)
 
     def gaps(pair: tuple[str, str]) -> Array:
@@ -180,7 +181,8 @@ def _gaps(model: Model, vectors: EmotionVectors, told: Sequence[Condition], quie
         return found
 
     pairs = {" / ".join(pair): pair for pair in PEOPLE}
-    return np.stack(list(shared_within(pairs, gaps, None, "pairs of people", quiet).values()), 1)
+    found = shared_within(pairs, gaps, minutes, "pairs of people", quiet)
+    return tuple(found), np.stack(list(found.values()), 1)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
