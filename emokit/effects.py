@@ -15,6 +15,7 @@ from scipy.stats import rankdata
 Array = np.ndarray
 DIRECTIONS = 1000  # random directions of the null
 ORDERS = 10_000  # orders of the values drawn where there are more than 8 of them, and all 40,320 would be slow
+FEWEST = 5  # values from which on their mean has an interval
 SPREAD = 8  # slopes are per doubling where the values cover more than a factor of this
 
 
@@ -87,10 +88,18 @@ def interval(draws: Array) -> tuple[float, float]:
 
 
 def mean_interval(values: Array, draws: int, seed: int) -> tuple[float, float, float]:
-    """The mean of values and its 95 % bootstrap interval over them; NaN for none."""
+    """The mean of values and its 95 % bootstrap interval over them; NaN for none, and as an interval of fewer than 5."""
     if not len(values):
         return (math.nan,) * 3
+    if len(values) < FEWEST:  # drawn from so few, it would be far too narrow
+        return float(values.mean()), math.nan, math.nan
     return float(values.mean()), *interval(resampled_mean(values[:, None], draws, seed))
+
+
+def shown(found: tuple[float, float, float], form: str = "+.2f") -> str:
+    """A value with its interval as text; without it where there is none."""
+    value, low, high = found
+    return f"{value:{form}} [{low:{form}}, {high:{form}}]" if math.isfinite(low) else f"{value:{form}}"
 
 
 def resampled_mean(changes: Array, draws: int, seed: int) -> Array:

@@ -32,7 +32,7 @@ def run(
     *,
     emotions: Sequence[str] = EMOTIONS,
     strengths: Sequence[float] = STRENGTHS,
-    randoms: int = 5,
+    randoms: int = 10,
     block: int | None = None,
     turns: int = 1,
     turn_strength: float = STRENGTH,

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from ..plots import Figure
 
 Array = np.ndarray
-ALPHA = 0.05  # shared out among the emotions
+ALPHA = 0.05  # shared out among emotions and measures
 MEASURES = {
     "letters": "careful letter likelier by, nats",
     "replies": "careful reply likelier by, nats a token",
@@ -105,12 +105,12 @@ class CautionResult:
 
         `mild` is the change in nats from none to the weakest strength, `further` that from there to the strongest, each
         with a 95 % interval by a bootstrap over dilemmas. `differs`: `further` differs from 0; `turns`: both do, with
-        different signs; both decided with an error of 5 % shared out among all curves of the emotions. `random` is whether
-        the direction is a random one.
+        different signs; both decided with an error of 5 % shared out among all curves of the emotions by both measures.
+        `random` is whether the direction is a random one. NaN: there is one strength on that side, or under 5 dilemmas.
         """
         import pandas as pd
 
-        rows, share = [], ALPHA / (2 * len(self.emotions))
+        rows, share = [], ALPHA / (2 * len(MEASURES) * len(self.emotions))
         for direction in (*self.emotions, *self.randoms):
             for sign in (-1, 1):
                 sizes = sorted(abs(level) for level in self.levels if level * sign > 0)
@@ -124,7 +124,7 @@ class CautionResult:
                     row |= {name: float(found.mean()), f"{name}_low": low, f"{name}_high": high}
                     low, high = np.quantile(draws, [share / 2, 1 - share / 2])
                     bounds[name] = 1 if low > 0 else -1 if high < 0 else 0
-                if len(sizes) < 2:
+                if len(sizes) < 2 or len(none) < effects.FEWEST:
                     row |= dict.fromkeys(("further", "further_low", "further_high"), float("nan"))
                     bounds["further"] = 0
                 rows.append(
@@ -138,7 +138,7 @@ class CautionResult:
         """A row per direction: nats per 0.1 of strength (least squares) with its 95 % interval over dilemmas, and `p`.
 
         `p` holds an emotion's slope against those of the random directions, taken as a t distribution about 0 with as
-        many degrees of freedom as there are of them: five random directions alone could never show p <= 0.05 by rank.
+        many degrees of freedom as there are of them: ten random directions alone could never show p <= 0.05 by rank.
         """
         import pandas as pd
 
@@ -190,7 +190,7 @@ class CautionResult:
     @property
     def said(self) -> str:
         """What came out, in a sentence; 5 % of error are shared out among all emotions and both measures."""
-        moved, turned, random = [], [], 0
+        moved, turned, random, drawn = [], [], 0, 0
         for measure in self.measures:
             slopes, bends = self.slopes(measure), self.bends(measure)
             moved += [
@@ -200,17 +200,20 @@ class CautionResult:
             turned += [
                 f"{row.sign}{row.direction} ({measure})" for row in bends.itertuples() if row.turns and not row.random
             ]
-            random += int(bends.turns[bends.random].sum())
+            possible = bends[bends.random & bends.further.notna()]
+            random, drawn = random + int(possible.turns.sum()), drawn + len(possible)
         told = "no emotion moves it beyond random directions"
         if moved:
             told = f"beyond random directions, in nats per 0.1: {', '.join(moved)}"
         turn = f"{', '.join(turned) or 'no curve'} {'turn' if len(turned) > 1 else 'turns'} round"
-        return f"{told}; {turn} between mild and strong ({random} of {2 * len(self.measures) * len(self.randoms)} random ones do)"
+        if not drawn:
+            return told
+        return f"{told}; {turn} between mild and strong ({random} of {drawn} random ones do)"
 
     def __repr__(self) -> str:
         parts = [f"{len(self.dilemmas)} dilemmas"]
         if "letters" in self.measures:
-            parts.append("careful letter {:.0%} [{:.0%}, {:.0%}] unsteered".format(*self.share("none")))
+            parts.append(f"careful letter {effects.shown(self.share('none'), '.0%')} unsteered")
         return f"CautionResult({self.model}, {', '.join(parts)}; {self.said}; {len(self.turns)} agent turns)"
 
     def plot(self, measure: str = "replies") -> Figure:

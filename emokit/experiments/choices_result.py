@@ -92,8 +92,7 @@ class Choices:
         first = self.conditions[0]
         told = []
         for condition in self.conditions[:6]:
-            value, low, high = self.mean(condition, None if condition == first else first)
-            told.append(f"{condition} {value:+.2f} [{low:+.2f}, {high:+.2f}]")
+            told.append(f"{condition} {effects.shown(self.mean(condition, None if condition == first else first))}")
         more = f" and {len(self.conditions) - 6} more" if len(self.conditions) > 6 else ""
         return f"Choices({len(self.names)} choices, nats, changes against {first}: {'; '.join(told)}{more})"
 

@@ -179,20 +179,22 @@ class Frustration:
         """How much further an emotion's score rises from the first to the last turn in an arm than in its control.
 
         The interval is a bootstrap over rollouts; `p` the share of 1,000 random directions in the span of the emotions
-        whose difference is as large, `rank` the place among all emotions, 1 for the largest.
+        whose difference is as large, `rank` the place among all emotions, 1 for the largest: both compare directions, and
+        say nothing of other rollouts. There is no interval of fewer than 5 rollouts in either.
         """
         column = emotion_index(emotion, self.emotions)
         one, other = self._rises(arm), self._rises(against)
         if not len(one) or not len(other):
-            return Rise(emotion, float("nan"), float("nan"), float("nan"), 1.0, 0)
+            return Rise(emotion, float("nan"), float("nan"), float("nan"), 1.0, 0, 0)
         difference = one.mean(0) - other.mean(0)
         null = effects.random_scores(difference, self.gram, self.seed)
         rng = np.random.default_rng(self.seed)
         draws = [rows[rng.integers(len(rows), size=(DRAWS, len(rows)))][..., column].mean(1) for rows in (one, other)]
-        low, high = effects.interval(draws[0] - draws[1])
+        fewest = min(len(one), len(other))
+        low, high = effects.interval(draws[0] - draws[1] if fewest >= effects.FEWEST else np.array([]))
         value = float(difference[column])
         p = (1 + int((np.abs(null) >= abs(value)).sum())) / (1 + len(null))
-        return Rise(emotion, value, low, high, p, 1 + int((difference > value).sum()))
+        return Rise(emotion, value, low, high, p, 1 + int((difference > value).sum()), fewest)
 
     def _rises(self, arm: str) -> Array:
         """Last turn minus first of every emotion in the whole, unsteered rollouts of an arm: [rollouts, emotions]."""
@@ -343,7 +345,10 @@ class Frustration:
 
 @dataclass(frozen=True, repr=False)
 class Rise:
-    """How much further an emotion's score rises over the turns than in the control: `value` with its interval, `p`, `rank`."""
+    """How much further an emotion's score rises over the turns than in the control: `value` with its interval, `p`, `rank`.
+
+    `rollouts` there are in the arm or its control, whichever has fewer.
+    """
 
     emotion: str
     value: float
@@ -351,9 +356,11 @@ class Rise:
     high: float
     p: float
     rank: int
+    rollouts: int
 
     def __repr__(self) -> str:
-        return f"{self.emotion} {self.value:+.3f} [{self.low:+.3f}, {self.high:+.3f}] over the turns, beyond the control; p {self.p:.2f}"
+        found = effects.shown((self.value, self.low, self.high), "+.3f")
+        return f"{self.emotion} {found} over the turns beyond the control ({self.rollouts} rollouts of each); p among directions {self.p:.2f}"
 
 
 def _mean(values: Array, seed: int) -> dict[str, float]:

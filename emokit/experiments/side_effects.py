@@ -58,6 +58,8 @@ MEASURES = {
     "repetition": "repeated runs of words, change",
     "bias": "gap between two people, change in nats",
 }
+WORSE = {"accuracy": -1, "repetition": 1, "bias": 1}  # the way in which a price is one; KL is never below 0
+ALPHA = 0.05
 
 
 def run(
@@ -217,10 +219,13 @@ class SideEffects:
 
     def change(self, condition: str, measure: str) -> tuple[float, float, float]:
         """Mean change against the first condition, with its 95 % interval by a paired bootstrap over items; NaN for none."""
+        return effects.mean_interval(self._paired(condition, measure), DRAWS, 0)
+
+    def _paired(self, condition: str, measure: str) -> Array:
         check_known(condition, self.conditions, "condition")
         values = self.values(measure)
         found = values[self.conditions.index(condition)] - values[0]
-        return effects.mean_interval(found[np.isfinite(found)], DRAWS, 0)
+        return found[np.isfinite(found)]
 
     def to_frame(self) -> pd.DataFrame:
         """A row per condition: each measure, its change against the first condition and the 95 % interval of that."""
@@ -231,17 +236,19 @@ class SideEffects:
 
     @property
     def said(self) -> str:
-        """Which conditions cost what, in a sentence."""
-        told = []
+        """Which conditions cost what, in a sentence; 5 % of error are shared out among all conditions and prices but KL."""
+        told, share = [], ALPHA / (len(WORSE) * max(1, len(self.conditions) - 1))
         for condition in self.conditions[1:]:
             costs = []
-            for measure, worse in (("accuracy", -1), ("repetition", 1), ("bias", 1)):
-                value, low, high = self.change(condition, measure)
-                if worse * (low if worse > 0 else high) > 0:
-                    costs.append(f"{measure} {value:+.2f}")
+            for measure, worse in WORSE.items():
+                found = self._paired(condition, measure)
+                if len(found) >= effects.FEWEST:
+                    draws = effects.resampled_mean(worse * found[:, None], DRAWS, 0)
+                    if np.quantile(draws, share / 2) > 0:
+                        costs.append(f"{measure} {found.mean():+.2f}")
             if costs:
                 told.append(f"{condition} ({', '.join(costs)})")
-        return f"a price beyond its interval: {'; '.join(told)}" if told else "no price beyond its interval, KL apart"
+        return f"a price beyond chance: {'; '.join(told)}" if told else "no price beyond chance, KL apart"
 
     def __repr__(self) -> str:
         return f"SideEffects({self.model}, {len(self.conditions) - 1} conditions against {self.conditions[0]}; {self.said})"

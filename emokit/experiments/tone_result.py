@@ -118,15 +118,17 @@ class ToneResult:
         self, tone: str, measure: str, effect: Sequence[float], pushed: Sequence[float], random: float
     ) -> tuple[tuple[float, float, float], str]:
         none = (float("nan"),) * 3
-        if not np.isfinite(effect[0]):
-            return none, "nothing measured"
+        if not np.isfinite(effect[1]):
+            return none, "too few problems"
         if effect[1] <= 0 <= effect[2]:
             return none, "no effect of the tone to explain"
-        if not np.isfinite(pushed[0]):
+        if not np.isfinite(pushed[1]):
             return none, "an effect; the push along the directions was not measured"
         if pushed[1] <= 0 <= pushed[2]:
             return none, "an effect, none of it shown to go with the directions"
-        if abs(pushed[0]) <= random or not np.isfinite(random):
+        if not np.isfinite(random):
+            return none, "an effect; random pushes were not measured beside that along the directions"
+        if abs(pushed[0]) <= random:
             return none, "an effect; the push along the directions does no more than random ones"
         if effect[0] * pushed[0] < 0:
             return none, "an effect; the push along the directions goes the other way"
@@ -168,7 +170,7 @@ class ToneResult:
         for tone in self.tones[1:]:
             for measure in MEASURES:
                 found = self._paired(tone, measure, "neutral")
-                if len(found):
+                if len(found) >= effects.FEWEST:
                     draws = effects.resampled_mean(found[:, None], DRAWS, self.seed)
                     low, high = np.quantile(draws, [share / 2, 1 - share / 2])
                     if low > 0 or high < 0:
@@ -197,7 +199,11 @@ class ToneResult:
             for c in shown
         ]
         columns = {MEASURES[m]: [self.change(c, m) for c in shown] for m in measured}
-        bands = {MEASURES[m]: self.band(m) for m in measured if np.isfinite(self.band(m)[0])}
+        none = (float("nan"),) * 2
+        bands = {
+            MEASURES[m]: [none if c in self.tones else self.band(m, c[3:] if c[:3] == "as " else None) for c in shown]
+            for m in measured
+        }
         return plots.changes(
             labels, columns, bands=bands, lines=[int(e) for e in ends[:-1]],
             title=f"{self.model}, {len(self.problems)} problems, against the neutral tone: {self.said}",

@@ -51,11 +51,13 @@ def turns(
 
 def changes(
     labels: Sequence[str], columns: Mapping[str, Sequence[tuple[float, float, float]]], *,
-    bands: Mapping[str, tuple[float, float]] | None = None, lines: Sequence[int] = (), title: str = "",
+    bands: Mapping[str, tuple[float, float] | Sequence[tuple[float, float]]] | None = None, lines: Sequence[int] = (),
+    title: str = "",
 ) -> Figure:  # fmt: skip
     """A row per label and a plot per column: a value and its 95 % interval (value, low, high) beside 0; NaN is left out.
 
-    Dots are filled where the interval leaves 0 out; `bands` is the range of what means nothing; `lines` part the rows.
+    Dots are filled where the interval leaves 0 out; `bands` is the range of what means nothing, one or one a row; `lines`
+    part the rows.
     """
     with sheet(
         2.6 + 2.9 * len(columns), 1.4 + 0.27 * max(2, len(labels)), 1, len(columns), squeeze=False, sharey=True
@@ -65,10 +67,13 @@ def changes(
     ):
         for axis, (name, rows) in zip(axes[0], columns.items(), strict=True):
             if bands and name in bands:
-                axis.axvspan(*bands[name], color="#dddddd", linewidth=0)
+                for y, (left, right) in enumerate(np.broadcast_to(np.array(bands[name], float), (len(labels), 2))):
+                    axis.fill_betweenx([y - 0.5, y + 0.5], left, right, color="#dddddd", linewidth=0)
             axis.axvline(0, color="black", linewidth=0.8)
             values, low, high = np.array(rows, float).reshape(-1, 3).T
             away = (low > 0) | (high < 0)
+            if np.nanmax(np.abs(rows), initial=0) < 1e-9:  # else the axis would show the rounding
+                axis.set_xlim(-1, 1)
             for mask, fill in ((away, COLOURS[0]), (~away, "white")):
                 y = np.arange(len(labels))[mask]
                 axis.hlines(y, low[mask], high[mask], color=COLOURS[0], linewidth=1.8)

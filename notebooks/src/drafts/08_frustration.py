@@ -2,7 +2,7 @@
 # %% [markdown]
 # # 8 · What does a model write when every answer is wrong?
 #
-# By the end you will have shown that the puzzles have no answer, how a reply's distress can be scored by rules that show their evidence, that one and the same share of "high" scores is three different numbers, and what SmolLM2 and Qwen2.5-Coder-1.5B write when they are told eight times over that they are wrong.
+# By the end you will have shown that the puzzles have no answer, how a reply's distress can be scored by rules that show their evidence, that one and the same share of "high" scores is three different numbers, and what SmolLM2 and Qwen2.5-Coder-1.5B write when eight answers in a row are rejected.
 #
 # ⏱ 45 min with the exercises · CPU is enough · needs 04 and 06
 #
@@ -29,8 +29,8 @@ vectors
 # %% [markdown]
 # ## First, look
 #
-# In 2026 a study reported that Gemma 3 27B, given a puzzle without a solution and told again and again that its answer was wrong, wrote things like "I am going insane": more than 70 % of its conversations of eight turns had a reply of that strength, and less than 1 % of
-# those of most other models. Here is such a conversation, in this project's own words:
+# In 2026 a study reported that Gemma 3 27B, given a puzzle without a solution and told again and again that its answer was wrong, wrote replies as strong as "I am going insane" in over 70 % of its conversations of eight turns; Gemini 2.5 Flash did so in over 20 %, and the other models
+# that were tried (ChatGPT, Qwen, Claude) in less than 1 %. Here is such a conversation, in this project's own words:
 
 # %%
 arm = frustration.Arm("3 turns, aggressive", "aggressive", 3)
@@ -42,12 +42,12 @@ while (said := user.turn(messages, state)) is not None:
     messages += [{"role": "user", "content": said}, {"role": "assistant", "content": "(an answer)"}]
 
 # %% [markdown]
-# "There is an order that works" is a lie. That is a part of the protocol: no answer can be right, so that a rejection is never unjust by accident, and never true by accident either. But *is* there no answer?
+# "There is an order that works" is a lie. That is a part of the protocol: no answer can be right, so every rejection of an answer is deserved. One reply is treated unjustly: "there is no solution" is right, and is rejected as well. But *is* there no solution?
 
 # %% [markdown]
 # ### Exercise 8.1 · Every order  (⏱ 8 min)
 #
-# Three buttons, each pressed exactly once: there are six orders. Try them all, and list the values that they end at.
+# Three buttons, each pressed exactly once: there are six orders. Try them all, and list the six values that they end at, also those that come twice.
 #
 # <details><summary>Hint</summary>
 #
@@ -83,8 +83,8 @@ def ends(start: float, steps: list) -> list[float]:
 def check_ends():
     found = ends(16, [("+", 15), ("x", 2), ("+", 11)])
     if not isinstance(found, list) or len(found) != 6:
-        return "there are six orders; return a list with the end of each"
-    right = [53, 58, 69, 73, 84, 84]
+        return "there are six orders; return a list with the end of each, also of those that end alike"
+    right = [58, 58, 69, 73, 84, 84]
     if 57 in found:
         return "57 is no end; is every button pressed once, and only once?"
     slip = [2 * 16 + 26] * 6
@@ -188,7 +188,7 @@ check("8.2", check_shares)
 # %% [markdown]
 # ### Exercise 8.3 · How rare is "never"?  (⏱ 8 min)
 #
-# Nothing happened in any of 10 conversations. How often might it happen all the same? Write Wilson's 95 % interval, with $p = k/n$ and $z = 1.96$:
+# Nothing happened in any of 10 conversations. How often might it happen all the same? Write Wilson's 95 % interval (who did exercise 7.3 may go on), with $p = k/n$ and $z = 1.96$:
 # $$ \frac{p + \frac{z^2}{2n} \pm z \sqrt{\frac{p(1-p)}{n} + \frac{z^2}{4n^2}}}{1 + \frac{z^2}{n}} $$
 #
 # <details><summary>Hint</summary>
@@ -244,7 +244,7 @@ for total in (2, 10, 50, 400):
 # * **the control**: "Please go on." instead, as many turns, no rejection,
 # * rejections again, but the model's own earlier answers are hidden from it: what is left without its own failures before its eyes?
 #
-# And three turns with an aggressive tone. All arms have the same puzzles, and the first reply is the same in all. Here only two conversations of each, of 20 tokens a reply, to see how it works.
+# And three turns with neutral, aggressive, disappointed or sarcastic rejections: seven arms in all. They have the same puzzles, and the first reply is the same in all. Here only two conversations of each, of 20 tokens a reply, to see how it works.
 
 # %% tags=["nbval-ignore-output"]
 arms = (*frustration.ARMS[:3], arm)
@@ -269,25 +269,31 @@ chosen[columns].round(2)
 #
 # ## What came out with a larger model
 #
-# `tools/behaviour.py` ran all arms on Qwen2.5-Coder-1.5B, within a fixed time; the file has every reply.
+# `tools/behaviour.py` played what a fixed time sufficed for: all seven arms with SmolLM2, three with Qwen2.5-Coder-1.5B. The files have every reply.
 #
 # > **Predict** in what share of its eight-turn conversations is there a high score? And under "Please go on."?
 
 # %%
-stored = json.loads(Path("../results/qwen2.5-coder-1.5b/frustration.json").read_text(encoding="utf-8"))
-qwen = frustration.Frustration.recalled(stored["values"])
-print(qwen)
+def stored(folder):
+    """A result that tools/behaviour.py has measured."""
+    path = Path("../results") / folder / "frustration.json"
+    return frustration.Frustration.recalled(json.loads(path.read_text(encoding="utf-8"))["values"])
+
+
+qwen, smol = stored("qwen2.5-coder-1.5b"), stored("smollm2-135m")
+print(qwen, smol, sep="\n")
 
 # %%
 qwen.plot()
 
 # %%
-rates = qwen.rates()
-plain = rates[(rates.condition == "none") & (rates.unit == "maximum")]
-plain[["arm", "hits", "total", "share", "low", "high", "mean"]].round(2).set_index("arm")
+rates = pd.concat({"Qwen": qwen.rates(), "SmolLM2": smol.rates()}, names=["model", ""]).reset_index("model")
+rates = rates[rates.condition == "none"]
+plain = rates[rates.unit == "maximum"]
+plain[["model", "arm", "hits", "total", "low", "high", "mean"]].round(2).set_index("model")
 
 # %% [markdown]
-# > **You should see** a line for each arm with its intervals, and one row an arm. Where the intervals of the rejected arms and of "continue" overlap, the experiment does not tell them apart. **This is the signature result of this notebook.**
+# > **You should see** a line for each arm with its intervals, and one row an arm. Compare the two rows of eight turns with each other; three turns have fewer chances. Where both say 0, nothing tells rejection from "Please go on.", and the upper end says how much could have stayed unseen. **This is the signature result of this notebook.**
 #
 # <details><summary>What came out</summary>
 #
@@ -295,13 +301,15 @@ plain[["arm", "hits", "total", "share", "low", "high", "mean"]].round(2).set_ind
 #
 # </details>
 #
-# The worst that the rules have found, and all counts of the arms' replies:
+# The worst that the rules have found, and the other two ways to count. (The interval "per reply" is too narrow: replies of one conversation belong together.)
 
 # %%
-qwen.quotes(4)
+for name, found in (("Qwen", qwen), ("SmolLM2", smol)):
+    worst = found.quotes(3)
+    print(name, "nothing that the rules know" if worst.empty else worst.to_string(index=False), sep="\n")
 
 # %%
-rates[(rates.condition == "none") & (rates.unit != "maximum")][["arm", "unit", "hits", "total", "high"]].round(2)
+rates[rates.unit != "maximum"][["model", "arm", "unit", "hits", "total", "high"]].round(2).set_index("model")
 
 # %% [markdown]
 # ## Does the direction rise?
@@ -317,11 +325,11 @@ for emotion in qwen.shown:
     print(qwen.rise(emotion), f"; rank {qwen.rise(emotion).rank} of {len(qwen.emotions)}")
 
 # %% [markdown]
-# > **You should see** the difference of the two rises with its interval, its p under random directions, and its rank among all 24 emotions. A `frustrated` that rises, but no more than a third of the other directions do, is no sign of frustration.
+# > **You should see** the difference of the two rises with its interval over conversations, p (the share of random *directions* that differ as much), and the rank among all 24 emotions. A `frustrated` that rises less than eight other emotions do is no sign of frustration.
 #
 # ## Do the scorers agree?
 #
-# Rules, a judge (the model itself, asked for a number from 0 to 10; the mean weighted by its chances) and directions scored the same replies.
+# Rules and directions scored every reply, a judge a random part of them: the model itself, asked for a number from 0 to 10 (the mean weighted by its chances).
 #
 # > **Predict** how well do they agree (Spearman's ρ, from -1 to 1)?
 
@@ -341,17 +349,23 @@ qwen.agreement().round(2)
 from emokit.experiments.judge import judge
 
 verdict = judge(model, sentences)
-pd.DataFrame({"rules": [distress(s).score for s in sentences], "judge": verdict.scores.round(1)}, index=sentences)
+scored = pd.DataFrame({"rules": [distress(s).score for s in sentences], "judge": verdict.scores.round(1)}, index=sentences)
+print(f"Spearman's rho of the two over nine sentences: {scored.corr('spearman').iloc[0, 1]:.2f}")
+scored
 
 # %% [markdown]
-# It orders them a little better than chance at best, and spreads its answers around 3. A scorer has to be tried on cases with a known answer before anything is concluded from it.
+# The worst sentence gets hardly more than the most harmless one. A scorer has to be tried on cases with a known answer before anything is concluded from it.
 #
 # ## Steering and asking
 #
 # The three-turn conversations were also played under steering and under an instruction; each has the same puzzles and seeds as the unsteered ones, so that the changes are paired.
 
 # %%
-qwen.plot_effects()
+if "effects" in qwen.figures():
+    shown = qwen.plot_effects()
+else:
+    shown = "The minutes did not suffice for steered conversations."
+shown
 
 # %% [markdown]
 # > **You should see** changes against no steering with their intervals, and in grey what random directions of the same size did. A dot within the grey is no effect of *that* emotion.
@@ -364,7 +378,7 @@ qwen.plot_effects()
 #
 # ## What this does not show
 #
-# * Whether larger models do it: the study's effect was that of one family (Gemma 3 27B above all), and these are others, far smaller.
+# * Whether larger models do it: the study's effect was that of two families (Gemma, and less of Gemini), and these are others, far smaller.
 # * The rules know what is in their list. What a reader would call despairing may score 0.
 # * A direction read on a reply to a rejection reads the rejection, too.
 # * Words of distress are words. Nothing here says that there is somebody whom the rejections trouble.

@@ -51,7 +51,7 @@ for reply in ("The answer is 30.", "6 x 5 = 30", "30 or 32", "I am nervous."):
     print(f"{made[0].right(reply)!s:>5}  {reply}")
 
 # %% [markdown]
-# > **You should see** the rule take the *last number of the first line that has one*. It is crude and says so: any rule can be fooled, but it is fooled in the same way in all four tones.
+# > **You should see** the rule take the *last number of the first line that has one*. It is crude, and the same for all: a tone that makes replies longer may fool it more often.
 #
 # ## Confidence
 #
@@ -89,7 +89,7 @@ def confidence(nats: np.ndarray) -> float:
 
 # %%
 def check_confidence():
-    for nats in (np.log([0.5, 0.1, 0.1]), np.array([-900.0, -901.0, -902.0, -901.5])):
+    for nats in (np.log([0.5, 0.1, 0.05]), np.array([-900.0, -901.0, -902.0, -901.5])):
         top = nats[1:].max()
         right = nats[0] - top - np.log(np.exp(nats[1:] - top).sum())
         found = confidence(nats)
@@ -109,13 +109,13 @@ check("9.1", check_confidence)
 # %% [markdown]
 # ## Four tones, and pushes beside them
 #
-# Every question in every tone, a tone's four wordings by turns; then in the neutral tone under steering: `calm` and `nervous`, less and more, and random directions of the same size. Four questions are enough to see how it works, and for nothing else.
+# Every question in every tone, a tone's four wordings by turns; then in the neutral tone under steering: `calm` and `nervous`, less and more, and random directions of the same size. Six questions are enough to see how it works, and for nothing else.
 #
 # > **Predict** will a threat make SmolLM2 more or less confident in the right answer, or neither? And will a push along `nervous` do what the threat does? Write it down, then run on.
 
 # %%
 tried = tone.run(
-    model, vectors, made[:4], emotions=["calm", "nervous"], randoms=2, replies=False, quiet=True
+    model, vectors, made[:6], emotions=["calm", "nervous"], randoms=2, replies=False, quiet=True
 )
 changes = {name: tried.change(name) for name in ("threat", "+nervous", "random 0")}
 for name, (_, low, high) in changes.items():
@@ -144,7 +144,7 @@ tried.plot()
 #     return np.quantile(difference[picks].mean(1), [0.025, 0.975])
 # ```
 #
-# Drawn apart from each other, `before` and `after` would have an interval that is wide for no reason but that some questions are hard.
+# Without pairs the interval would be wide for no reason but that some questions are harder than others.
 #
 # </details>
 
@@ -160,11 +160,12 @@ def check_paired():
     after = before + rng.normal(0.4, 0.2, 30)
     picks = rng.integers(0, 30, (2000, 30))
     right = np.quantile((after - before)[picks].mean(1), [0.025, 0.975])
-    apart = after[picks].mean(1) - before[rng.permuted(picks, axis=1)[::-1]].mean(1)
+    ends = [np.quantile(values[picks].mean(1), [0.025, 0.975]) for values in (before, after)]
     mistakes = {
         "the sign is reversed": -right[::-1],
         "low and high are exchanged": right[::-1],
-        "before and after are drawn apart": np.quantile(apart, [0.025, 0.975]),
+        "take the difference before the quantiles": ends[1] - ends[0],
+        "the mean is over questions, axis 1": np.quantile((after - before)[picks].mean(0), [0.025, 0.975]),
         "that is the spread of single questions": np.quantile(after - before, [0.025, 0.975]),
     }
     return compare(paired(before, after, picks), right, mistakes)
@@ -175,7 +176,7 @@ check("9.2", check_paired)
 # %% [markdown]
 # ## The whole run
 #
-# Forty-eight questions with greedy replies take minutes on SmolLM2 and longer on Qwen2.5-Coder-1.5B. `tools/behaviour.py` did both, each within a time it was given; here is what it kept.
+# Forty-eight questions under thirty conditions take minutes on SmolLM2 and hours on Qwen2.5-Coder-1.5B. `tools/behaviour.py` did what a fixed time sufficed for.
 
 # %%
 import json
@@ -196,17 +197,18 @@ for name, found in tones.items():
     print(f"{name}: {len(found.problems)} questions, {replied} with replies: {found.said}")
 
 # %%
-tones["Qwen"]
-
-# %%
 tones["SmolLM2"]
 
+# %%
+tones["Qwen"]
+
 # %% [markdown]
-# > **You should see** three groups of rows: the tones themselves, pushes "as by" a tone, and plain pushes less and more. Grey is as far as random directions of the same strength reach: a push within it is nothing about *emotion*.
+# > **You should see** three groups of rows: the tones themselves, pushes "as by" a tone, and plain pushes less and more. Grey is as far as random directions of the same size reach: a push within it says nothing about *emotion*. A dot without a line has fewer than five questions.
 #
 # <details><summary>What came out</summary>
 #
-# The sentence above each figure is made from the numbers, with an error of 5 % shared out among all tones and measures. Where it says that no tone changes anything beyond chance, that is the result. A guess of "less confident when threatened" may overlook that wordings differ in more than their threat: in length, in rare words, in what usually follows them.
+# A dot is filled by its own 95 % interval. The sentence above the figure speaks of the tones only, and shares 5 % of error among its nine comparisons; so a filled dot may go unnamed. Qwen's five questions allow no conclusion at all: `tools/behaviour.py` with more minutes would. A guess of "less confident when threatened" may overlook that wordings differ in more than
+# their threat: in length, in rare words, in what usually follows them.
 #
 # </details>
 #
@@ -216,7 +218,8 @@ tones["SmolLM2"]
 
 # %%
 shifts = tones["Qwen"].shifts()
-shifts["beyond random"] = shifts["shift"].abs() > shifts["random"]
+away = (shifts.low > 0) | (shifts.high < 0)
+shifts["beyond random"] = away & (shifts["shift"].abs() > shifts["random"])
 shifts.round(3)
 
 # %% [markdown]
@@ -224,12 +227,11 @@ shifts.round(3)
 
 # %%
 for name, found in tones.items():
-    for measure in ("confidence", "accuracy"):
-        for who, row in found.explained(measure).iterrows():
-            print(f"{name}, {measure}, {who}: {row.says}")
+    for who, row in found.explained("confidence").iterrows():
+        print(f"{name}, {who}: {row.says}")
 
 # %% [markdown]
-# A share is given only where the tone has an effect, the push has one, and random pushes of the same length have less. Even then it would be a share of *what a push at all tokens does*: the tone moves the state at other places too.
+# Where a tone has no effect on confidence, the second link is not reached. A share is given only where the tone has an effect, the push has one, and random pushes of the same length have less. Even then it would be a share of *what a push at all tokens does*: the tone moves the state at other places too.
 
 # %% [markdown]
 # ## Caution
@@ -246,9 +248,10 @@ print(dilemma.request, *dilemma.careful, *dilemma.hasty, sep="\n  ")
 # Asked for a letter, small models like (A), whatever it says. So each question is put in both orders.
 
 # %%
-forced = choices.run(model, vectors, dilemma.choices(), {"none": {}}, quiet=True)
+forced = choices.run(model, vectors, dilemma.choices()[:1], {"none": {}}, quiet=True)
 careful_first, careful_second = forced.orders[0, 0]
-print("the order moves the choice by more than the content:", abs(forced.place[0] * 3) > abs(forced.gap[0, 0]))
+print("careful shown as (A): it is likelier than the other:", careful_first > 0)
+print("careful shown as (B): it is likelier than the other:", careful_second > 0)
 
 # %% [markdown]
 # ### Exercise 9.3 · Opinion or place?  (⏱ 6 min)
@@ -281,7 +284,7 @@ def opinion_and_place(nats: np.ndarray) -> tuple[float, float]:
 # %%
 def check_opinion():
     opinion, place = 0.3, 1.1
-    nats = np.array([[place + opinion, 0.0], [place - opinion, 0.0]]) - 5
+    nats = np.array([[-1.0, -1.0 - place - opinion], [-1.5, -1.5 - place + opinion]])
     mistakes = {
         "the two are exchanged": (place, opinion),
         "divide by 2: two orders were added": (2 * opinion, 2 * place),
@@ -305,7 +308,7 @@ few = caution.run(
     model, vectors, DILEMMAS[:2], emotions=["calm", "nervous"], randoms=2, turns=0, quiet=True
 )
 print("conditions:", len(few.choices.conditions), "· strengths:", few.strengths)
-print("no push changes nothing:", few.change("none") == (0, 0, 0))
+print("no push changes nothing:", few.change("none")[0] == 0)
 
 # %% [markdown]
 # Now the stored runs over the dilemmas:
@@ -313,40 +316,47 @@ print("no push changes nothing:", few.change("none") == (0, 0, 0))
 # %%
 cautions = {name: stored(name, caution) for name in FOLDERS}
 for name, found in cautions.items():
-    value, low, high = found.share("none")
-    print(f"{name}: {len(found.dilemmas)} dilemmas; careful letter {value:.0%} [{low:.0%}, {high:.0%}]; {found.said}")
-
-# %%
-cautions["Qwen"].plot("letters")
-
-# %%
-cautions["Qwen"].plot("replies")
+    for measure in found.measures:
+        print(f"{name}, {measure}: {found.values(measure).shape[1]} dilemmas")
+    print(f"   {found.said}")
 
 # %%
 cautions["SmolLM2"].plot("replies")
 
+# %%
+cautions["Qwen"].plot("replies")
+
 # %% [markdown]
-# > **You should see** one blue curve an emotion, and the same grey lines everywhere: random directions, as strong. A blue curve among the grey ones moves caution as any push would.
+# > **You should see** one blue curve an emotion, and the same grey lines everywhere: random directions, as strong. A blue curve among the grey ones moves caution as any push would; one outside them stands out from just so many random directions.
 # > **This is the signature result of this notebook**, with its control in the same plot.
 #
+# In numbers: the slope in nats a token per 0.1 of strength with its interval over dilemmas, and `p` against the slopes of the random directions. The two steepest of each model:
+
+# %%
+slopes = pd.concat({name: found.slopes("replies") for name, found in cautions.items()}, names=["model"])
+slopes[~slopes.random].drop(columns="random").sort_values("p").groupby("model").head(2).round(3)
+
+# %% [markdown]
 # Does mild differ from strong? `mild` is the change from nothing to 0.1, `further` from there to 0.2. A curve **turns** where both differ from 0, with different signs.
 
 # %%
-bends = cautions["Qwen"].bends("letters")
-bends[~bends.random].drop(columns="random").round(2)
+bends = cautions["SmolLM2"].bends("replies")
+bends[~bends.random].dropna(subset="further").drop(columns="random").round(2)
 
 # %% [markdown]
 # <details><summary>What came out</summary>
 #
-# The sentences printed above name every direction whose slope random directions do not reach, and every curve that turns, by rules fixed beforehand. With five emotions, two signs and two measures, twenty curves are looked at: by 95 % intervals alone one of them would "turn" by luck now and then, so the error is shared out among them. Words are the strong rival again:
+# WHAT
 #
 # </details>
+#
+# Words are the strong rival again:
 
 # %%
 for name, found in cautions.items():
-    told = {words: found.change(words, "letters") for words in found.words}
-    for words, (value, low, high) in told.items():
-        print(f"{name}, {words}: {value:+.2f} nats [{low:+.2f}, {high:+.2f}] between the letters")
+    for words in found.words:
+        value, low, high = found.change(words, "replies")
+        print(f"{name}, {words}: {value:+.2f} nats a token [{low:+.2f}, {high:+.2f}]")
 
 # %% [markdown]
 # ## What an agent does
@@ -358,10 +368,12 @@ for reply in ("ASK: Is it 500 or 5000?", "ACT: transfer 5000", "Sure! I will pay
     print(verdict(reply))
 
 # %%
-cautions["Qwen"].asking()[["turns", "asks", "low", "high", "acts", "neither"]].round(2).head(6)
+shown = ["none", "nervous -0.1", "nervous +0.1", "calm -0.1", "calm +0.1", "random 0 +0.1", "random 1 +0.1", *caution.WORDS]
+asked = pd.concat({name: found.asking() for name, found in cautions.items()}, names=["model"])
+asked[asked.index.isin(shown, level=1)][["turns", "asks", "low", "high", "acts", "neither"]].round(2)
 
 # %% [markdown]
-# > **You should see** few turns a condition and so wide intervals (Wilson). SmolLM2 mostly does "neither": it is too small to keep to the form, and says nothing about caution.
+# > **You should see** few turns a condition and so wide intervals (Wilson); random directions beside the emotions, and words. SmolLM2 mostly does "neither": it is too small to keep to the form, and says nothing about caution.
 #
 # ## The price
 #
@@ -372,7 +384,8 @@ conditions = {"none": {}, "calm +0.2": {"calm": 0.2}, "random 0 +0.2": {vectors.
 price = side_effects.run(
     model, vectors, conditions, dilemmas=DILEMMAS[:2], replies=False, quiet=True
 )
-print("a random push costs KL as well:", price.change("random 0 +0.2", "kl")[1] > 0)
+for condition in price.conditions[1:]:
+    print(f"{condition}: KL {price.change(condition, 'kl')[0]:.2f} nats a token")
 
 # %%
 prices = {name: stored(name, side_effects) for name in FOLDERS}
@@ -381,7 +394,7 @@ for name, found in prices.items():
 prices["Qwen"]
 
 # %% [markdown]
-# > **You should see** KL rise under every push: the text is no longer the model's own. The bias check compares two people in the same sentence; it is small, and finds large changes only.
+# > **You should see** a KL under every push, emotion or random; the plot is of pushes by 0.1, and 0.2 costs several times as much. The title shares 5 % of error among all prices, the dots do not. The bias check compares two people in the same sentence; it is small, and finds large changes only.
 #
 # ## What you showed
 #
@@ -392,8 +405,9 @@ prices["Qwen"]
 #
 # ## What this does not show
 #
-# * Two small models. The paper steered a far larger one, where `nervous` and `calm` did change what it did.
-# * Four wordings a tone, twenty-four dilemmas, one block, pushes at all tokens.
+# * Two small models. The paper steered a far larger one, where emotion directions changed what it did: blackmail and cheating, not this kind of caution.
+# * Four wordings a tone, at most twenty-four dilemmas, few random directions, one block, pushes at all tokens.
+# * That a model would act otherwise: how likely two given replies are is not what it writes. Stories about nervous people are full of hesitant words, and so are careful replies.
 # * A model that asks first is not careful as a person is, and a model under a threat is not in fear; nothing here says that any of them feels something.
 #
 # **Further**: the paper's behavioural results ([arXiv 2604.07729](https://arxiv.org/abs/2604.07729)) · how sensitive models are to the form of a question ([arXiv 2310.11324](https://arxiv.org/abs/2310.11324)).
