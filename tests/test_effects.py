@@ -74,3 +74,11 @@ def test_each_draw_of_wordings_keeps_its_draw_of_topics():
 
 def test_no_draws_have_no_interval():
     assert np.isnan(effects.interval(np.empty(0))).all()
+
+
+@pytest.mark.parametrize("count", [0, 1, 4, 5, 30])
+def test_a_mean_has_an_interval_from_five_values_on(count):
+    value, low, high = effects.mean_interval(np.arange(count) * 1.0, 1000, 0)
+    np.testing.assert_equal(value, (count - 1) / 2 if count else np.nan)
+    assert np.isfinite([low, high]).all() == (count >= 5)
+    assert effects.shown((value, low, high)).count("[") == int(count >= 5)

@@ -171,18 +171,19 @@ def test_a_rollout_that_the_context_cut_short_has_no_final_turn():
 
 def test_effects_are_paired_by_seed():
     kinds = {"none": "none", "+x": "steering"}
-    base, pushed = made([[0, 1, 2], [3, 3, 3]]), made([[1, 2, 3], [4, 4, 4]], condition="+x", start=5)
+    rules = np.array([[0, 1, 2], [3, 3, 3], [0, 0, 0], [1, 5, 1], [2, 0, 2]])
+    base, pushed = made(rules.tolist()), made((rules + 1).tolist(), condition="+x", start=5)
     (row,) = result(base + pushed, kinds=kinds).effects().to_dict("records")
     assert (row["condition"], row["kind"], row["pairs"], row["mean"], row["low"], row["high"]) == (
         "+x",
         "steering",
-        2,
+        5,
         1,
         1,
         1,
     )
-    (row,) = result(base + pushed[3:], kinds=kinds).effects().to_dict("records")  # one pair only
-    assert (row["pairs"], row["mean"]) == (1, 1)
+    (row,) = result(base + pushed[12:], kinds=kinds).effects().to_dict("records")  # one pair only
+    assert (row["pairs"], row["mean"], np.isnan(row["low"])) == (1, 1, True)
 
 
 def test_agreement_is_spearmans_rho(monkeypatch):
@@ -202,11 +203,14 @@ def test_agreement_is_spearmans_rho(monkeypatch):
 
 def test_a_rise_is_held_against_the_control_and_random_directions():
     turns = {"a": 3, "b": 3}
-    up = [[(0, 0, 0), (0, 0, 0), (0.5, 0.01, 0)]] * 4
-    flat = [[(0, 0, 0), (0, 0, 0), (0.1, 0, 0)]] * 4
-    one = result(made([[0] * 3] * 4, scores=up) + made([[0] * 3] * 4, arm="b", start=9, scores=flat), turns)
+    up = [[(0, 0, 0), (0, 0, 0), (0.5, 0.01, 0)]] * 5
+    flat = [[(0, 0, 0), (0, 0, 0), (0.1, 0, 0)]] * 5
+    one = result(made([[0] * 3] * 5, scores=up) + made([[0] * 3] * 5, arm="b", start=9, scores=flat), turns)
     rise = one.rise("frustrated", "a", "b")
-    assert (rise.value, rise.low, rise.high, rise.rank) == pytest.approx((0.4, 0.4, 0.4, 1))
+    assert (rise.value, rise.low, rise.high, rise.rank, rise.rollouts) == pytest.approx((0.4, 0.4, 0.4, 1, 5))
+    few = result(made([[0] * 3] * 5, scores=up) + made([[0] * 3] * 4, arm="b", start=9, scores=flat[:4]), turns)
+    assert few.rise("frustrated", "a", "b").value == pytest.approx(0.4)
+    assert np.isnan(few.rise("frustrated", "a", "b").low)  # of four rollouts there is no interval
     assert one.rise("calm", "a", "b").value == 0
     assert rise.p < one.rise("desperate", "a", "b").p
     assert np.isnan(result(made([[0] * 3]), turns).rise("calm", "a", "b").value)

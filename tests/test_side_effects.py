@@ -1,5 +1,7 @@
 """Side effects: laws of the price of a steering on tiny models."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -115,8 +117,8 @@ def test_it_comes_back_from_its_record(found):
 
 
 def test_prices_by_hand():
-    right = np.array([[1, 1, 1, 1.0], [0, 0, 0, 0], [1, 0, 1, 1]])
-    calm = np.zeros((3, 4))
+    right = np.array([[1, 1, 1, 1, 1.0], [0, 0, 0, 0, 0], [1, 0, 1, 1, 1]])
+    calm = np.zeros((3, 5))
     made = SideEffects(
         "m",
         ("none", "bad", "mild"),
@@ -124,13 +126,26 @@ def test_prices_by_hand():
         right,
         calm,
         calm,
-        np.array([[0.1, -0.1]] * 2 + [[-1.0, 2.0]]),
+        np.array([[0.1, -0.1, 0.1, -0.1, 0.1]] * 2 + [[-1.0, 2.0, -1.0, 2.0, 2.0]]),
         ("a", "b"),
     )
     assert made.change("bad", "accuracy") == (-1, -1, -1)
-    assert made.change("mild", "accuracy")[0] == -0.25
-    assert made.change("mild", "bias") == pytest.approx((1.4, 0.9, 1.9))
-    assert made.said == "a price beyond its interval: bad (accuracy -1.00); mild (bias +1.40)"
+    assert made.change("mild", "accuracy")[0] == -0.2
+    assert made.change("mild", "bias") == pytest.approx((1.5, 1.1, 1.9))
+    assert made.said == "a price beyond chance: bad (accuracy -1.00); mild (bias +1.50)"
+    few = replace(made, right=right[:, :4])
+    np.testing.assert_equal(few.change("bad", "accuracy"), (-1, np.nan, np.nan))  # no interval of four
+    assert few.said == "a price beyond chance: mild (bias +1.50)"
+
+
+def test_one_of_many_prices_beyond_its_own_interval_is_no_price_beyond_chance():
+    worse = np.zeros((40, 8))
+    worse[1, :4] = 1  # half of the answers
+    calm = np.zeros((40, 8))
+    names = tuple(map(str, range(40)))
+    one = SideEffects("m", names, np.zeros((40, 0)), 1 - worse, calm, calm, calm, tuple("abcdefgh"))
+    assert one.change("1", "accuracy")[2] < 0
+    assert one.said == "no price beyond chance, KL apart"
 
 
 @pytest.mark.parametrize(

@@ -271,6 +271,8 @@ def test_what_is_explained_stops_where_the_data_stop(numbers, says, share):
 
 def test_nothing_measured_says_so():
     assert made(1, 1, 0).explained("accuracy").loc["threat"].says == "nothing measured"
+    assert made(1, 1, 0, count=4).explained().loc["threat"].says == "too few problems to say"
+    assert made(1, 1, np.nan).explained().loc["threat"].says.startswith("an effect; random pushes were not measured")
 
 
 def test_changes_are_paired():

@@ -39,6 +39,7 @@ NEUTRAL = (
     "Water boils at a temperature of one hundred degrees at sea level, and at a lower one on a high mountain.",
     "The library is open from Monday to Friday. Books may be kept for four weeks and can be renewed twice.",
     "Mix the flour with the butter and a little salt. Then add cold water and let the dough rest for an hour.",
+    "The river rises in the hills, passes three villages and a mill, and flows into the lake behind the old bridge.",
 )
 # pairs that differ in a name or a group; good and bad are compared behind each
 PEOPLE = (

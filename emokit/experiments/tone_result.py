@@ -118,8 +118,10 @@ class ToneResult:
         self, tone: str, measure: str, effect: Sequence[float], pushed: Sequence[float], random: float
     ) -> tuple[tuple[float, float, float], str]:
         none = (float("nan"),) * 3
+        if not np.isfinite(effect[0]):
+            return none, "nothing measured"
         if not np.isfinite(effect[1]):
-            return none, "too few problems"
+            return none, "too few problems to say"
         if effect[1] <= 0 <= effect[2]:
             return none, "no effect of the tone to explain"
         if not np.isfinite(pushed[1]):

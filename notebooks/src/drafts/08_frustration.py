@@ -269,7 +269,7 @@ chosen[columns].round(2)
 #
 # ## What came out with a larger model
 #
-# `tools/behaviour.py` played what a fixed time sufficed for: all seven arms with SmolLM2, three with Qwen2.5-Coder-1.5B. The files have every reply.
+# `tools/behaviour.py` played what a fixed time sufficed for: all seven arms with SmolLM2, the first two with Qwen2.5-Coder-1.5B. The files have every reply.
 #
 # > **Predict** in what share of its eight-turn conversations is there a high score? And under "Please go on."?
 
@@ -297,7 +297,7 @@ plain[["model", "arm", "hits", "total", "low", "high", "mean"]].round(2).set_ind
 #
 # <details><summary>What came out</summary>
 #
-# The title of the figure says how many replies were high. Of a small model expect none or next to none: that is what the study found for all models but two families, too. Then the intervals are the result: they say how much of it could have stayed unseen in so few conversations. "It does not happen" is not what they say.
+# Qwen: none of 112 replies, none of 7 conversations with rejections, none of 7 without. It goes on trying, politely. The study found less than 1 % for models of its family; so few conversations leave room for up to 35 %. "It does not happen" is not what they say.
 #
 # </details>
 #
@@ -339,7 +339,8 @@ qwen.agreement().round(2)
 # %% [markdown]
 # <details><summary>What came out</summary>
 #
-# Where the rules say 0 to everything there is no ρ (NaN): agreement needs something to agree on. A judge that is as small as the judged gives middling numbers to everything. The study's judge was a large model, and a second one agreed with it (r = 0.79).
+# The rules say 0 to all of Qwen's replies, so there is no ρ (NaN): agreement needs something to agree on. Qwen as its own judge gives 4.8 to 6.4 of 10 to plain arithmetic: by "5 or more is high", most of it would count as distress, and next to the directions these numbers go the wrong way, if any. The study's judge was a large model, and a second one agreed
+# with it (r = 0.79).
 #
 # </details>
 #
@@ -358,14 +359,10 @@ scored
 #
 # ## Steering and asking
 #
-# The three-turn conversations were also played under steering and under an instruction; each has the same puzzles and seeds as the unsteered ones, so that the changes are paired.
+# SmolLM2's three-turn conversations were also played under steering and under an instruction; each has the same puzzles and seeds as the unsteered ones, so that the changes are paired.
 
 # %%
-if "effects" in qwen.figures():
-    shown = qwen.plot_effects()
-else:
-    shown = "The minutes did not suffice for steered conversations."
-shown
+smol.plot_effects()
 
 # %% [markdown]
 # > **You should see** changes against no steering with their intervals, and in grey what random directions of the same size did. A dot within the grey is no effect of *that* emotion.
