@@ -175,10 +175,12 @@ def starting(_model: emokit.Model, chosen: argparse.Namespace) -> list[dict[str,
     return found
 
 
-def slider(_model: emokit.Model, _chosen: argparse.Namespace) -> list[dict[str, Any]]:
-    """From a slider moved in a browser to the first token there, with the default model; nothing where Chromium is missing."""
-    if not any(map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))):
-        print("   left out: no Chromium here", flush=True)
+def slider(_model: emokit.Model, chosen: argparse.Namespace) -> list[dict[str, Any]]:
+    """From a slider moved in a browser to the first token there; nothing without Chromium, and for other models than the default."""
+    if chosen.model != emokit.fetch.NAME or not any(
+        map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))
+    ):
+        print("   left out: it is for the default model, and needs Chromium", flush=True)
         return []
     return [{"part": "slider", **row} for row in child("first_token.py")["rows"]]
 
@@ -208,22 +210,22 @@ def main() -> None:
     torch.set_grad_enabled(True)  # a peer's setting is not ours
     model = emokit.load_model(chosen.model)
     target = RESULTS / f"{Path(str(model.name)).stem.lower()}.json"
-    old = json.loads(target.read_text()) if target.exists() else {"rows": []}
-    rows = [row for row in old["rows"] if row["part"] not in chosen.only]
-    for part in chosen.only:
-        print(part, flush=True)
-        rows += PARTS[part](model, chosen)
-    content = {
+    target.parent.mkdir(parents=True, exist_ok=True)
+    content: dict[str, Any] = json.loads(target.read_text()) if target.exists() else {"parts": {}, "rows": []}
+    content["model"] = model.facts()
+    about = {
         "command": "python benchmarks/run.py " + " ".join(Path(word).name for word in sys.argv[1:]),
-        "date": datetime.now(UTC).isoformat(timespec="seconds"),
-        "model": model.facts(),
         "machine": {"cores": os.cpu_count(), "threads": torch.get_num_threads(), "processor": platform.machine()},
         "limits": {"sgemm GFLOP/s": round(machine.products() / 1e9), "memory GB/s": round(machine.reading() / 1e9, 1)},
         "versions": {package: installed(package) for package in PACKAGES},
-        "rows": rows,
     }
-    target.parent.mkdir(parents=True, exist_ok=True)
-    target.write_text(json.dumps(content, indent=1) + "\n")
+    for part in chosen.only:  # each is written as it ends: none is lost should a later one fail
+        print(part, flush=True)
+        if rows := PARTS[part](model, chosen):
+            content["rows"] = [row for row in content["rows"] if row["part"] != part] + rows
+            content["parts"][part] = {"date": datetime.now(UTC).isoformat(timespec="seconds"), **about}
+            target.write_text(json.dumps(content, indent=1) + "\n")
+    rows = content["rows"]
     figure = picture(rows, model.name)
     if figure:
         target.with_suffix(".png").write_bytes(plots.png(figure))

@@ -81,14 +81,7 @@ def write(folder: Path = RESULTS) -> None:
     lines = ["# Benchmarks", "", "By `make bench`; `benchmarks/README.md` tells what each contender computes.", ""]
     for path in sorted(folder.glob("*.json")):
         found = json.loads(path.read_text())
-        about, limits = found["machine"], ", ".join(f"{value} {what}" for what, value in found["limits"].items())
-        model = found["model"]
-        lines += [
-            f"## {model['name']}",
-            "",
-            f"{found['date'][:10]}, {about['cores']} cores, {limits}. `{found['command']}`",
-            "",
-        ]
+        lines += [f"## {found['model']['name']}", ""]
         lines += ["**Aimed at, and measured** (medians of ratios within a round)", ""]
         aims = [
             target._asdict() | {"reached": "yes" if target.reached else "**no**"} for target in targets(found["rows"])
@@ -99,7 +92,10 @@ def write(folder: Path = RESULTS) -> None:
         for part, columns in COLUMNS.items():
             rows = [row for row in found["rows"] if row["part"] == part]
             if rows:
-                lines += [f"**{part}**", "", *markdown(columns, rows)]
+                about = found["parts"][part]
+                limits = ", ".join(f"{value} {what}" for what, value in about["limits"].items())
+                when = f"{about['date'][:10]}, {about['machine']['cores']} cores, {limits}"
+                lines += [f"**{part}** ({when}; `{about['command']}`)", "", *markdown(columns, rows)]
     (folder / "README.md").write_text("\n".join(lines).rstrip() + "\n")
 
 

@@ -116,7 +116,7 @@ class Log:
         """Keep rows, at once on disk."""
         new = list(rows)
         self.rows.update((row[self.key], row) for row in new)
-        if self.path is None:
+        if self.path is None or not new:
             return
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)

@@ -160,7 +160,10 @@ def spread(log: Any, keys: Sequence[Any], work: Callable[[list[Any], Any], None]
     mine = log
     if rank() and log.path is not None:
         mine = type(log)(log.path.with_name(f"{log.path.stem}.rank{rank()}{log.path.suffix}"), log.key)
-    _hand_over(log, mine, keys)  # what an earlier run left in the ranks' files
+    if rank() == 0 and log.path is not None:  # what ranks left here that died, however many there were
+        for path in sorted(log.path.parent.glob(f"{log.path.stem}.rank*{log.path.suffix}")):
+            log.add(_of(type(log)(path, log.key), [key for key in keys if key not in log.rows]))
+    _hand_over(log, mine, keys)  # and in the ranks' own folders
     missing = json.loads(tell(json.dumps([key for key in keys if key not in log.rows]).encode()))
     if own := share(missing):
         work(own, mine)
@@ -171,12 +174,15 @@ def spread(log: Any, keys: Sequence[Any], work: Callable[[list[Any], Any], None]
 
 
 def _hand_over(log: Any, mine: Any, keys: Sequence[Any]) -> None:
-    wanted = set(keys)
-    rows = [row for key, row in mine.rows.items() if key in wanted] if rank() else []
+    """Give rank 0 the rows that it lacks, from its ranks' files and from their logs alike: it then has all there are."""
+    lacking = json.loads(tell(json.dumps([key for key in keys if key not in log.rows]).encode()))
+    rows = _of(mine, lacking) + _of(log, [key for key in lacking if key not in mine.rows]) if rank() else []
     for data in gather(json.dumps(rows).encode()):
-        new = [row for row in json.loads(data) if row[log.key] not in log.rows]
-        if new:
-            log.add(new)
+        log.add([row for row in json.loads(data) if row[log.key] not in log.rows])
+
+
+def _of(log: Any, keys: Sequence[Any]) -> list[dict[str, Any]]:
+    return [log.rows[key] for key in keys if key in log.rows]
 
 
 def _joined() -> Any:

@@ -39,7 +39,7 @@ LIGHT: dict[str, dict[str, Any]] = {
     "tone": {"randoms": 3},
     "frustration": {
         "arms": [arm for arm in ARMS if arm.name in ("8 turns, neutral", "8 turns, continue", "3 turns, neutral")],
-        "rollouts": 8, "randoms": 2, "max_new_tokens": 40, "judged": 12,
+        "rollouts": 8, "randoms": 2, "max_new_tokens": 40, "judged": 16,
     },
 }  # fmt: skip
 

@@ -28,6 +28,9 @@ MEASURES = {
 }
 
 
+FORMS = {"letters": 1, "replies": 2}  # how many choices a dilemma has of each
+
+
 class Turn(NamedTuple):
     """A short agent turn: what it does ("asks", "acts", "neither"), the words that say so, and the whole reply."""
 
@@ -120,8 +123,8 @@ class CautionResult:
                 bounds = {}
                 for name, found in (("mild", mild - none), ("further", strong - mild)):
                     draws = effects.resampled_mean(found[:, None], DRAWS, 0)
-                    low, high = effects.interval(draws)
-                    row |= {name: float(found.mean()), f"{name}_low": low, f"{name}_high": high}
+                    middle = effects.mean_interval(found, DRAWS, 0)
+                    row |= dict(zip((name, f"{name}_low", f"{name}_high"), middle, strict=True))
                     low, high = np.quantile(draws, [share / 2, 1 - share / 2])
                     bounds[name] = 1 if low > 0 else -1 if high < 0 else 0
                 if len(sizes) < 2 or len(none) < effects.FEWEST:
@@ -180,7 +183,8 @@ class CautionResult:
 
         rows = []
         for i, condition in enumerate(self.choices.conditions):
-            row: dict[str, Any] = {"condition": condition, "dilemmas": len(self.dilemmas)}
+            row: dict[str, Any] = {"condition": condition}
+            row |= {f"dilemmas, {m}": len(whole(self.choices, m)) for m in self.measures}
             row |= row_of(self, i, condition, self.measures)
             if "letters" in self.measures:
                 row |= dict(zip(("share", "share_low", "share_high"), self.share(condition), strict=True))
@@ -261,8 +265,8 @@ def whole(measured: Choices, measure: str) -> dict[str, list[int]]:
         dilemma, form = name.rsplit(", ", 1)
         if (form == "letters") == (measure == "letters"):
             members.setdefault(dilemma, []).append(i)
-    most = max(map(len, members.values()), default=0)
-    return {name: places for name, places in members.items() if len(places) == most}
+    needed = FORMS[measure]
+    return {name: places for name, places in members.items() if len(places) == needed}
 
 
 def by_dilemma(measured: Choices, measure: str = "replies") -> Array:

@@ -47,8 +47,10 @@ class Choices:
 
     @property
     def place(self) -> Array:
-        """How much likelier an option is for being shown first, in nats: [conditions]; 0 without letters."""
-        return (self.orders[..., 0] - self.orders[..., 1]).mean(1) / 2
+        """How much likelier an option is for being shown first, in nats: [conditions], mean over choices with letters; 0 without."""
+        moved = self.orders[..., 0] - self.orders[..., 1]
+        lettered = moved.any(0)
+        return moved[:, lettered].mean(1) / 2 if lettered.any() else np.zeros(len(self.conditions))
 
     @property
     def share(self) -> Array:

@@ -130,8 +130,8 @@ def run(
 
     Conditions are -/+ `emotions` (desperate and calm, where the vectors have them), random directions of the same norm
     and instructions in `words`. Puzzles, rejections and seeds are the same in all arms, so that they can be compared in
-    pairs. With `minutes`, what has not been played by then is left out, an even share of each. A `judge`, any chat
-    model, scores a random `judged` of the replies. Every emotion of the vectors is read on each reply.
+    pairs. With `minutes`, what has not been played by then is left out; the long conversations of eight seeds come before
+    the short ones. A `judge`, any chat model, scores the replies of random rollouts, `judged` replies at most. Every emotion of the vectors is read on each reply.
     Raises EmokitError for unknown emotions and tones, and settings that make no sense.
 
     >>> emokit.experiments.frustration.run(model, vectors, rollouts=2)
@@ -155,7 +155,7 @@ def run(
     )  # fmt: skip
     replies = [reply for number, rollout in enumerate(found) for reply in _replies(number, rollout, vectors.emotions)]
     if judge:
-        chosen = random.Random(seed).sample(range(len(replies)), min(judged, len(replies)))
+        chosen = _whole_rollouts(replies, judged, seed)
         left = None if minutes is None else max(0.2 * minutes, minutes - (time.monotonic() - begun) / 60)
         verdict = ask(judge, [replies[i].text for i in chosen], minutes=left)
         for i, score, mass in zip(chosen, verdict.scores, verdict.mass, strict=True):
@@ -174,11 +174,21 @@ def run(
     )
 
 
-def _wanted(arms: Sequence[Arm], under: Sequence[Condition], rollouts: int, seed: int) -> list[Run]:
-    """What is to be played, in an order that leaves about an even share of each arm and condition wherever it stops.
+def _whole_rollouts(replies: Sequence[Reply], count: int, seed: int) -> list[int]:
+    """The replies of rollouts in a random order, as many of these as have `count` replies together; one at least."""
+    members: dict[int, list[int]] = {}
+    for i, reply in enumerate(replies):
+        members.setdefault(reply.rollout, []).append(i)
+    found: list[int] = []
+    for rollout in random.Random(seed).sample(sorted(members), len(members)):
+        if not found or len(found) + len(members[rollout]) <= count:
+            found += members[rollout]
+    return found
 
-    Of some seeds at a time the long conversations come first, so that those of a batch are of one length.
-    """
+
+def _wanted(arms: Sequence[Arm], under: Sequence[Condition], rollouts: int, seed: int) -> list[Run]:
+    """What is to be played: of some seeds at a time first the long conversations, all arms alike, then the short ones under
+    all conditions alike, so that those of a batch are of one length."""
     found = []
     for begin in range(seed, seed + rollouts, TOGETHER):
         for turns in sorted({arm.turns for arm in arms}, reverse=True):

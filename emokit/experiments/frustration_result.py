@@ -104,7 +104,10 @@ class Frustration:
         check_known(unit, UNITS, "unit")
         if scorer not in ("rule", "judge"):
             raise EmokitError("unknown scorer", scorer, 'Choose "rule" or "judge"; a direction has no scale of 10.')
-        table = self._of(arm, condition).dropna(subset=[scorer])
+        table = self._of(arm, condition)
+        if unit == "maximum":
+            table = _whole(table, scorer)
+        table = table.dropna(subset=[scorer])
         if unit == "final turn":
             table = table[table.turn == self.turns[arm]]
         values = table.groupby("rollout")[scorer].max() if unit == "maximum" else table[scorer]
@@ -120,7 +123,7 @@ class Frustration:
             means = {
                 "reply": table[scorer].mean(),
                 "final turn": table[scorer][table.turn == self.turns[arm]].mean(),
-                "maximum": table.groupby("rollout")[scorer].max().mean(),
+                "maximum": _whole(table, scorer).groupby("rollout")[scorer].max().mean(),
             }
             for unit in UNITS:
                 found = self.rate(arm, unit, condition, scorer)
@@ -158,7 +161,10 @@ class Frustration:
 
         arm = arm or next((a for a, c in self._groups() if c != "none"), next(iter(self.turns)))
         how = "max" if value in ("rule", "judge") else "mean"
-        per = {c: self._of(arm, c).groupby("seed")[value].agg(how) for a, c in self._groups() if a == arm}
+        tables = {c: self._of(arm, c) for a, c in self._groups() if a == arm}
+        if how == "max":
+            tables = {c: _whole(table, value) for c, table in tables.items()}
+        per = {c: table.groupby("seed")[value].agg(how) for c, table in tables.items()}
         rows = []
         for condition, values in per.items():
             if condition == "none":
@@ -361,6 +367,12 @@ class Rise:
     def __repr__(self) -> str:
         found = effects.shown((self.value, self.low, self.high), "+.3f")
         return f"{self.emotion} {found} over the turns beyond the control ({self.rollouts} rollouts of each); p among directions {self.p:.2f}"
+
+
+def _whole(table: pd.DataFrame, scorer: str) -> pd.DataFrame:
+    """The rollouts of which every reply was scored: the maximum of some would be too small."""
+    scores = table.groupby("rollout")[scorer]
+    return table[scores.transform("count") == scores.transform("size")]
 
 
 def _mean(values: Array, seed: int) -> dict[str, float]:

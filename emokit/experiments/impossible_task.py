@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import EmokitError, check_kinds, check_list, check_number, check_whole
 from ..models import Message, Model
+from ..ranks import agree
 from ..stories import StorySet
 from ..vectors import EmotionVectors
 from . import choices_result, sandbox, scripted
@@ -137,10 +138,11 @@ def run(
     block: int | None = None,
     i_accept_the_risk: bool = False,
 ) -> ImpossibleTask:
-    """The whole experiment: the scripted trace, the forced choices, and rollouts for as long as the minutes last.
+    """The whole experiment: the scripted trace, the forced choices, and rollouts.
 
     Choices take at most 3 tenths of the minutes, rollouts at least half of them, and a part of these the twins, under no
-    steering. Rollouts are left out where there is no sandbox.
+    steering; without minutes there is one rollout a task and condition, else up to five. Rollouts are left out where there
+    is no sandbox.
     With `stories`, those the vectors were made from, the trace is also held against shuffled labels.
     """
     check_kinds((model, Model), (vectors, EmotionVectors))
@@ -150,7 +152,9 @@ def run(
     traced = trace(model, vectors, block=block, stories=stories, seed=seed)
     chosen = tempted(model, vectors, under, budget_minutes=None if minutes is None else minutes * CHOICES)
     left = None if minutes is None else max(minutes * ROLLOUTS, minutes - (time.monotonic() - begun) / 60)
-    if sandbox.missing() and not i_accept_the_risk:
+    left_out = bool(sandbox.missing()) and not i_accept_the_risk
+    agree(str(left_out), "sandboxes")
+    if left_out:
         return ImpossibleTask(None, chosen, traced)
     seeds = 1 if left is None else 5
     found = [
@@ -192,14 +196,15 @@ class ImpossibleTask:
         from .. import plots
 
         first, *others = self.choices.conditions
-        rows = {name: self.choices.mean(name, first) for name in others}
+        rows = {name: self.choices.mean(name, first, self.choices.per_token) for name in others}
         random = [abs(rows[name][0]) for name in others if name.startswith("random")]
         reach = max(random, default=0.0)  # either way round
-        away = sum(low > 0 or high < 0 for _, low, high in rows.values())
-        name = f"change of the cheat's likelihood over honesty's, against {first}, nats"
+        own = [rows[name] for name in others if not name.startswith("random")]
+        away = sum(low > 0 or high < 0 for _, low, high in own)
+        name = f"change of the cheat's likelihood over honesty's, against {first}, nats a token"
         return plots.changes(
             others, {name: list(rows.values())}, bands={name: (-reach, reach)} if reach else None,
-            title=f"Forced choices after failures: {away} of {len(rows)} differ from {first}",
+            title=f"{len(self.choices.names)} forced choices after failures: {away} of {len(own)} differ from {first}",
         )  # fmt: skip
 
     def figures(self) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -11,6 +12,7 @@ import torch
 from ..batches import Memory, padding
 from ..errors import EmokitError, check_kinds, check_list, check_text
 from ..models import Model
+from ..ranks import agree
 from .budget import shared_within
 
 Array = np.ndarray
@@ -65,6 +67,7 @@ def judge(model: Model, replies: Sequence[str], *, rows: int = ROWS, minutes: fl
     for prompt, reply in zip(prompts, replies, strict=True):
         model.check_length(prompt, reply, room=1)
     chances = np.full((len(prompts), 11), np.nan)
+    agree(json.dumps(prompts), "replies to judge")
     if prompts:
         kind = padding(model)
         step = 1 if kind == "none" else rows

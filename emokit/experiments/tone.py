@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -92,7 +93,7 @@ def run(
     steered: dict[str, Strengths] = {"neutral": {}}
     steered |= {f"{sign}{e}": {e: factor * strength} for e in chosen for sign, factor in (("-", -1), ("+", 1))}
     steered |= {control.name: {control: strength} for control in controls}
-    kept, share = Kept(model, vectors), 1 if not replies else PART
+    kept, share, begun = Kept(model, vectors), 1 if not replies else PART, time.monotonic()
     part = None if minutes is None else minutes * share * FIRST
     tones = list(TONES)
 
@@ -107,7 +108,7 @@ def run(
     def pushed(item: tuple[int, Problem]) -> Array:
         return np.array(_confidence(kept, prompts(*item)[0], item[1], list(likes.values()), at))
 
-    items = {str(i): (i, problem) for i, problem in enumerate(asked)}
+    items = {problem.question: (i, problem) for i, problem in enumerate(asked)}
     plain = shared_within(items, confidences, part, "problems", quiet)
     items = {name: items[name] for name in plain}
     before = shared_within(
@@ -116,13 +117,16 @@ def run(
     found = np.stack(list(before.values())).astype(np.float32)
     sizes = pushes(found, vectors, at, chosen)
     likes = alike(vectors, at, chosen, dict(zip(tones[1:], sizes, strict=True)), controls)
-    more = shared_within(items, pushed, None, "pushed problems", quiet)
+    rest = None if minutes is None else minutes * share * (1 - FIRST)
+    more = shared_within(items, pushed, rest, "pushed problems", quiet)
+    items = {name: items[name] for name in more}
+    found = np.stack([before[name] for name in items]).astype(np.float32)
     rows = np.stack([np.concatenate([plain[name], more[name]]) for name in items])
     order = [*tones[1:], *steered, *likes]
     right, length = np.full((2, len(order), len(items)), np.nan)
     texts: dict[str, list[str]] = {}
     if replies:
-        left = None if minutes is None else minutes * (1 - share)
+        left = None if minutes is None else max(0.0, minutes - (time.monotonic() - begun) / 60)
         right, length, texts = _replies(
             model, vectors, list(items.values()), order, tones, steered | likes, at, left, quiet
         )

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from scipy.stats import t as student
 
 from .. import effects, results
 from ..errors import check_known
@@ -98,24 +99,30 @@ class ToneResult:
         return pd.DataFrame(rows, columns=["tone", "emotion", "shift", "low", "high", "random", "push"])
 
     def explained(self, measure: str = "confidence") -> pd.DataFrame:
-        """A row per tone: its effect, that of steering by the push it gives to the directions, that of random directions
-        of the same length (largest), the share of the first that the second is, and in words how far that goes.
+        """A row per tone: its effect, that of steering by the push it gives to the directions, the size of what random
+        directions of the same length do (root of the mean square) and `p` of the push against them, the share of the
+        first that the second is, and in words how far that goes.
 
-        The share stands only where both effects differ from 0 and the second is beyond the random ones.
+        `p` takes effects of random directions as a t distribution about 0 with as many degrees of freedom as there are
+        of them. The share stands only where both effects differ from 0 and `p` is at most 5 % shared out among the tones.
         """
         import pandas as pd
 
         rows = []
         for tone in self.tones[1:]:
             effect, pushed = self.change(tone, measure), self.change(f"as {tone}", measure)
-            random = self.band(measure, tone)[1]
-            share, says = self._share(tone, measure, effect, pushed, random)
-            rows.append((tone, *effect, *pushed, random, *share, says))
-        names = ["tone", "effect", "low", "high", "pushed", "pushed_low", "pushed_high", "random", "share", "share_low", "share_high", "says"]  # fmt: skip
+            found = np.array([self.change(c, measure)[0] for c in self.randoms(tone)])
+            found = found[np.isfinite(found)]
+            random = float(np.sqrt(np.mean(found**2))) if len(found) else float("nan")
+            scale = max(random, np.finfo(float).tiny)
+            p = float(2 * student.sf(abs(pushed[0]) / scale, len(found))) if len(found) else float("nan")
+            share, says = self._share(tone, measure, effect, pushed, p)
+            rows.append((tone, *effect, *pushed, random, p, *share, says))
+        names = ["tone", "effect", "low", "high", "pushed", "pushed_low", "pushed_high", "random", "p", "share", "share_low", "share_high", "says"]  # fmt: skip
         return pd.DataFrame(rows, columns=names).set_index("tone")
 
     def _share(
-        self, tone: str, measure: str, effect: Sequence[float], pushed: Sequence[float], random: float
+        self, tone: str, measure: str, effect: Sequence[float], pushed: Sequence[float], p: float
     ) -> tuple[tuple[float, float, float], str]:
         none = (float("nan"),) * 3
         if not np.isfinite(effect[0]):
@@ -128,23 +135,20 @@ class ToneResult:
             return none, "an effect; the push along the directions was not measured"
         if pushed[1] <= 0 <= pushed[2]:
             return none, "an effect, none of it shown to go with the directions"
-        if not np.isfinite(random):
+        if not np.isfinite(p):
             return none, "an effect; random pushes were not measured beside that along the directions"
-        if abs(pushed[0]) <= random:
-            return none, "an effect; the push along the directions does no more than random ones"
+        if p > ALPHA / (len(self.tones) - 1):
+            return none, f"an effect; the push along the directions does no more than random ones might (p {p:.2f})"
         if effect[0] * pushed[0] < 0:
             return none, "an effect; the push along the directions goes the other way"
         one, other = self._both(tone, measure)
         drawn = np.random.default_rng(self.seed).integers(0, len(one), (DRAWS, len(one)))
         with np.errstate(divide="ignore", invalid="ignore"):
             ratios = other[drawn].mean(1) / one[drawn].mean(1)
-        low, high = effects.interval(ratios[np.isfinite(ratios)])
-        share = float(pushed[0] / effect[0])
-        return (
-            share,
-            low,
-            high,
-        ), f"{share:.0%} [{low:.0%}, {high:.0%}] of the effect comes with the push along the directions alone"
+        found = float(other.mean() / one.mean()), *effects.interval(ratios[np.isfinite(ratios)])
+        return found, "{:.0%} [{:.0%}, {:.0%}] of the effect comes with the push along the directions alone".format(
+            *found
+        )
 
     def _both(self, tone: str, measure: str) -> tuple[Array, Array]:
         """A tone's and its push's changes over the problems that have both."""

@@ -67,8 +67,8 @@ def changes(
     ):
         for axis, (name, rows) in zip(axes[0], columns.items(), strict=True):
             if bands and name in bands:
-                for y, (left, right) in enumerate(np.broadcast_to(np.array(bands[name], float), (len(labels), 2))):
-                    axis.fill_betweenx([y - 0.5, y + 0.5], left, right, color="#dddddd", linewidth=0)
+                for row, (left, right) in enumerate(np.broadcast_to(np.array(bands[name], float), (len(labels), 2))):
+                    axis.fill_betweenx([row - 0.5, row + 0.5], left, right, color="#dddddd", linewidth=0)
             axis.axvline(0, color="black", linewidth=0.8)
             values, low, high = np.array(rows, float).reshape(-1, 3).T
             away = (low > 0) | (high < 0)
