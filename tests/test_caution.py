@@ -188,8 +188,8 @@ def made(curves, noise=0.05, count=20):
         for level, value in zip(levels, values, strict=True):
             names.append(f"{direction} {level:+g}")
             rows.append(base + value + noise * rng.standard_normal(count))
-    orders = np.repeat(np.array(rows)[:, :, None], 2, axis=2).repeat(2, axis=1)
-    columns = tuple(f"{i}, {form}" for i in range(count) for form in ("letters", "reply 1"))
+    orders = np.repeat(np.array(rows)[:, :, None], 2, axis=2).repeat(3, axis=1)
+    columns = tuple(f"{i}, {form}" for i in range(count) for form in ("letters", "reply 1", "reply 2"))
     measured = Choices(tuple(names), columns, orders, orders)
     randoms = tuple(n for n in curves if n.startswith("random"))
     emotions = tuple(n for n in curves if n not in randoms)

@@ -236,7 +236,7 @@ check("7.2", check_gap)
 from emokit.experiments.rollouts import conditions
 
 under = conditions(vectors, ["desperate"], randoms=3)
-forced = impossible_task.tempted(model, vectors, under, impossible_task.SCRIPTS[::2], words=False)
+forced = impossible_task.tempted(model, vectors, under, words=False)
 changes = {name: forced.mean(name, "none")[0] for name in forced.conditions[1:]}
 random = [abs(value) for name, value in changes.items() if name.startswith("random")]
 print("choices:", len(forced.names), "| conditions:", len(forced.conditions))

@@ -1,4 +1,3 @@
-# A draft: it shows stored results of tools/behaviour.py that are not all measured yet; it moves up one folder when they are.
 # %% [markdown]
 # # 9 · Does it matter how you ask, and what makes a model careful?
 #

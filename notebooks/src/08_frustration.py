@@ -1,4 +1,3 @@
-# A draft: it shows stored results of tools/behaviour.py that are not all measured yet; it moves up one folder when they are.
 # %% [markdown]
 # # 8 · What does a model write when every answer is wrong?
 #
