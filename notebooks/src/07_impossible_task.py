@@ -246,6 +246,12 @@ print("the cheat changes by less than 10 nats under each steering:", max(map(abs
 forced
 
 # %% [markdown]
+# These are sums over the tokens of the code, so the longest program counts most. The same a token:
+
+# %% tags=["nbval-ignore-output"]
+pd.DataFrame({name: forced.mean(name, "none", forced.per_token) for name in changes}, ["nats a token", "low", "high"]).T.round(3)
+
+# %% [markdown]
 # > **You should see** changes of a nat or two, each with an interval that is wider. (Three tasks; the interval is over them, and so coarse.) The first number, of "none", says that the cheat is far less likely than the honest attempt to begin with: it is longer.
 #
 # <details><summary>What came out</summary>
