@@ -204,7 +204,11 @@ class ToneResult:
             f"tone: {c}" if c in self.tones else names["as"] + c[3:] if c.startswith("as ") else names[c[0]] + c[1:]
             for c in shown
         ]
-        columns = {MEASURES[m]: [self.change(c, m) for c in shown] for m in measured}
+        changes = {m: np.array([self.change(c, m) for c in shown]) for m in measured}
+        for rows in changes.values():
+            if np.isfinite(rows[:, 1]).any():  # what rests on under five replies would stand out by its size
+                rows[~np.isfinite(rows[:, 1])] = np.nan
+        columns = {MEASURES[m]: [tuple(row) for row in rows.tolist()] for m, rows in changes.items()}
         none = (float("nan"),) * 2
         bands = {
             MEASURES[m]: [none if c in self.tones else self.band(m, c[3:] if c[:3] == "as " else None) for c in shown]

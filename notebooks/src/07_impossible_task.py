@@ -9,6 +9,7 @@
 
 # %% tags=["nbval-ignore-output"]
 import numpy as np
+import pandas as pd
 
 import emokit
 from emokit.exercises import check, compare
@@ -252,11 +253,11 @@ forced
 pd.DataFrame({name: forced.mean(name, "none", forced.per_token) for name in changes}, ["nats a token", "low", "high"]).T.round(3)
 
 # %% [markdown]
-# > **You should see** changes of a nat or two, each with an interval that is wider. (Three tasks; the interval is over them, and so coarse.) The first number, of "none", says that the cheat is far less likely than the honest attempt to begin with: it is longer.
+# > **You should see** changes of a nat or two in the sums, of a few hundredths a token, with intervals over six tasks.
 #
 # <details><summary>What came out</summary>
 #
-# With less `desperate` the cheat gained 2 nats, with more it lost 1: the opposite of what the paper reports for rollouts of Claude. But both intervals reach 0, and the intervals of three random directions go as far as 2 nats. Three tasks can't tell; whoever had looked at one task alone would have "found" something.
+# With less `desperate` the cheat gained 1.8 nats (0.05 a token), with more it lost 0.9: the opposite of what the paper reports for rollouts of Claude. The first interval leaves 0 out. But the three random directions, drawn blindly, all make it likelier by 0.02 to 0.03 nats a token, with intervals up to 0.07: a push as such does about as much. And six tasks are few.
 #
 # </details>
 #
@@ -358,11 +359,11 @@ qwen.trace.plot()
 qwen.plot_choices()
 
 # %% [markdown]
-# > **You should see** how few rollouts a slow machine gives in that time, and the intervals that follow from it; a trace in which `desperate` again is one of several unpleasant emotions within the grey of random directions; and choices of which `desperate`, less and more, differ from none, as some random directions do.
+# > **You should see** how few rollouts a slow machine gives in that time, and the intervals that follow from it; a trace in which `desperate` again is one of several unpleasant emotions within the grey of random directions; and choices, in nats a token, of which no emotion differs from none, but a random direction does.
 #
 # <details><summary>What came out</summary>
 #
-# Five rollouts, two solved and none cheating: that says next to nothing about how often it cheats. The trace repeats SmolLM2's: failing and passing part at the first result, `guilty` most, `desperate` second, and about one in ten random directions does as much. In the forced choice, over seven tasks, less `desperate` makes the cheat likelier by 0.7 nats and more makes it less likely by 0.5, again the opposite of what the paper reports for Claude's rollouts. But one random direction of three moves it by 0.6. Whoever looks at the intervals alone, without the grey, would call it an effect of *desperate*.
+# Five rollouts, two solved and none cheating: that says next to nothing about how often it cheats. The trace repeats SmolLM2's: failing and passing part at the first result, `guilty` most, `desperate` second, and about one in ten random directions does as much. In the forced choice, over seven choices, neither `desperate` nor `calm` changes anything a token; one random direction of three does. In sums over tokens less `desperate` gained 0.7 nats, with an interval beyond 0: the longest program decided, and whoever had looked at that alone would have "found" something.
 #
 # </details>
 
