@@ -82,6 +82,7 @@ def changes(
                 axis.axhline(line - 0.5, color="#999999", linewidth=0.8)
             axis.set_xlabel(textwrap.fill(name, 34), fontsize=9)
             axis.tick_params(axis="x", labelsize=8)
+            axis.locator_params(axis="x", nbins=5)  # narrow columns: no label on another
         axes[0, 0].set_yticks(range(len(labels)), [label.replace("$", r"\$") for label in labels], fontsize=9)
         axes[0, 0].set_ylim(len(labels) - 0.5, -0.5)
         note = "lines: 95 % intervals; filled: 0 lies outside" + ("; grey: random directions" if bands else "")
