@@ -15,6 +15,7 @@ import platform
 import shutil
 import subprocess
 import sys
+import textwrap
 from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import partial
@@ -252,7 +253,10 @@ def picture(rows: list[dict[str, Any]], name: str) -> Any:
         values = groups.setdefault(f"{row['what']}, {row['depth']}", [float("nan")] * len(names))
         values[names.index(row["name"])] = row["emokit is faster by"]
     return plots.bars(
-        names, groups, ylabel="times as long as emokit", title=f"Reading {name}: how long each takes, emokit = 1"
+        [textwrap.fill(n, 13) for n in names],
+        groups,
+        ylabel="times as long as emokit",
+        title=f"Reading {name}: how long each takes, emokit = 1",
     )
 
 
