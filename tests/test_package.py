@@ -15,7 +15,7 @@ SOURCES = sorted(PACKAGE.rglob("*.py"))
 
 # design.md's layout: a module imports only from rows above its own; None may import anything
 ROWS = (
-    ("errors", "plots", "progress"), ("files", "structure", "products", "panels", "effects", "rows", "ranks", "directions", "exercises"), ("batches", "fetch", "lint", "norms", "curves", "generation", "chances", "replay", "control_vectors"), ("models", "verdict"), ("builder",), ("stories",), ("activations", "results"), ("selection",), ("vectors", "robustness"),
+    ("errors", "plots", "progress"), ("files", "structure", "products", "panels", "effects", "rows", "ranks", "directions", "exercises"), ("batches",), ("fetch", "lint", "norms", "curves", "generation", "chances", "replay", "control_vectors"), ("models", "verdict"), ("builder",), ("stories",), ("activations", "results"), ("selection",), ("vectors", "robustness"),
     ("reading", "steering", "sharing", "lens", "similarity", "prediction", "confounds", "remake", "components"), ("validation", "geometry", "dose", "trials", "changes"), ("calibration",), ("experiments",), ("widgets",),
 )  # fmt: skip
 RANK = {name: rank for rank, row in enumerate(ROWS) for name in row}
