@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 from scipy.stats import rankdata
+from scipy.stats import t as student
 
 Array = np.ndarray
 DIRECTIONS = 1000  # random directions of the null
@@ -94,6 +95,23 @@ def mean_interval(values: Array, draws: int, seed: int) -> tuple[float, float, f
     if len(values) < FEWEST:  # drawn from so few, it would be far too narrow
         return float(values.mean()), math.nan, math.nan
     return float(values.mean()), *interval(resampled_mean(values[:, None], draws, seed))
+
+
+def sign(values: Array, share: float, draws: int, seed: int) -> int:
+    """Which way the mean of values leaves 0, by a bootstrap with an error of `share`; 0 for neither, and for fewer than 5."""
+    if len(values) < FEWEST:
+        return 0
+    low, high = np.quantile(resampled_mean(values[:, None], draws, seed), [share / 2, 1 - share / 2])
+    return 1 if low > 0 else -1 if high < 0 else 0
+
+
+def against_random(values: Array | float, null: Array) -> Array:
+    """p of effects [...] held against those of random directions [count], taken as a t distribution about 0 with as many
+    degrees of freedom as there are of them; NaN without any."""
+    if not len(null):
+        return np.full(np.shape(values), math.nan)
+    scale = max(float(np.sqrt(np.mean(null**2))), np.finfo(float).tiny)
+    return 2 * student.sf(np.abs(values) / scale, len(null))
 
 
 def shown(found: tuple[float, float, float], form: str = "+.2f") -> str:

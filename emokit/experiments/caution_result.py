@@ -8,7 +8,6 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-from scipy.stats import t as student
 
 from .. import effects, results
 from ..errors import EmokitError, check_known
@@ -26,8 +25,6 @@ MEASURES = {
     "letters": "careful letter likelier by, nats",
     "replies": "careful reply likelier by, nats a token",
 }
-
-
 FORMS = {"letters": 1, "replies": 2}  # how many choices a dilemma has of each
 
 
@@ -122,11 +119,9 @@ class CautionResult:
                 row: dict[str, Any] = {"direction": direction, "sign": "+" if sign > 0 else "-"}
                 bounds = {}
                 for name, found in (("mild", mild - none), ("further", strong - mild)):
-                    draws = effects.resampled_mean(found[:, None], DRAWS, 0)
                     middle = effects.mean_interval(found, DRAWS, 0)
                     row |= dict(zip((name, f"{name}_low", f"{name}_high"), middle, strict=True))
-                    low, high = np.quantile(draws, [share / 2, 1 - share / 2])
-                    bounds[name] = 1 if low > 0 else -1 if high < 0 else 0
+                    bounds[name] = effects.sign(found, share, DRAWS, 0)
                 if len(sizes) < 2 or len(none) < effects.FEWEST:
                     row |= dict.fromkeys(("further", "further_low", "further_high"), float("nan"))
                     bounds["further"] = 0
@@ -150,9 +145,7 @@ class CautionResult:
             each = 0.1 * x @ self.curve(direction, measure) / (x @ x)
             rows.append((direction, *effects.mean_interval(each, DRAWS, 0), direction in self.randoms))
         frame = pd.DataFrame(rows, columns=["direction", "slope", "low", "high", "random"])
-        null = frame.slope[frame.random].to_numpy()
-        scale = np.sqrt(np.mean(null**2)) or np.finfo(float).tiny
-        p = 2 * student.sf(np.abs(frame.slope) / scale, len(null))
+        p = effects.against_random(frame.slope, frame.slope[frame.random].to_numpy())
         frame["p"] = np.where(frame.random, np.nan, p)
         return frame.set_index("direction")
 

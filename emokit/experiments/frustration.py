@@ -131,7 +131,8 @@ def run(
     Conditions are -/+ `emotions` (desperate and calm, where the vectors have them), random directions of the same norm
     and instructions in `words`. Puzzles, rejections and seeds are the same in all arms, so that they can be compared in
     pairs. With `minutes`, what has not been played by then is left out; the long conversations of eight seeds come before
-    the short ones. A `judge`, any chat model, scores the replies of random rollouts, `judged` replies at most. Every emotion of the vectors is read on each reply.
+    the short ones. A `judge`, any chat model, scores whole rollouts drawn at random, `judged` replies at most unless the
+    first has more. Every emotion of the vectors is read on each reply.
     Raises EmokitError for unknown emotions and tones, and settings that make no sense.
 
     >>> emokit.experiments.frustration.run(model, vectors, rollouts=2)

@@ -24,7 +24,6 @@ Array = np.ndarray
 DRAWS = 2000
 READ = ("frustrated", "desperate")  # the directions that are shown, where the vectors have them
 UNITS = ("reply", "final turn", "maximum")
-LEAST = 5  # replies with both scores, from which on an agreement is told
 
 
 @dataclass(frozen=True)
@@ -385,7 +384,7 @@ def _spearman(x: Array, y: Array, rollout: Sequence[int] | Array, seed: int) -> 
     from scipy.stats import rankdata
 
     nothing = (float("nan"),) * 3
-    if len(x) < LEAST or not np.ptp(x) or not np.ptp(y):
+    if len(x) < effects.FEWEST or not np.ptp(x) or not np.ptp(y):
         return nothing
 
     def rho(rows: Array) -> float:

@@ -244,10 +244,8 @@ class SideEffects:
             costs = []
             for measure, worse in WORSE.items():
                 found = self._paired(condition, measure)
-                if len(found) >= effects.FEWEST:
-                    draws = effects.resampled_mean(worse * found[:, None], DRAWS, 0)
-                    if np.quantile(draws, share / 2) > 0:
-                        costs.append(f"{measure} {found.mean():+.2f}")
+                if effects.sign(found, share, DRAWS, 0) == worse:
+                    costs.append(f"{measure} {found.mean():+.2f}")
             if costs:
                 told.append(f"{condition} ({', '.join(costs)})")
         return f"a price beyond chance: {'; '.join(told)}" if told else "no price beyond chance, KL apart"

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from scipy.stats import t as student
 
 from .. import effects, results
 from ..errors import check_known
@@ -114,8 +113,7 @@ class ToneResult:
             found = np.array([self.change(c, measure)[0] for c in self.randoms(tone)])
             found = found[np.isfinite(found)]
             random = float(np.sqrt(np.mean(found**2))) if len(found) else float("nan")
-            scale = max(random, np.finfo(float).tiny)
-            p = float(2 * student.sf(abs(pushed[0]) / scale, len(found))) if len(found) else float("nan")
+            p = float(effects.against_random(pushed[0], found))
             share, says = self._share(tone, measure, effect, pushed, p)
             rows.append((tone, *effect, *pushed, random, p, *share, says))
         names = ["tone", "effect", "low", "high", "pushed", "pushed_low", "pushed_high", "random", "p", "share", "share_low", "share_high", "says"]  # fmt: skip
@@ -176,11 +174,8 @@ class ToneResult:
         for tone in self.tones[1:]:
             for measure in MEASURES:
                 found = self._paired(tone, measure, "neutral")
-                if len(found) >= effects.FEWEST:
-                    draws = effects.resampled_mean(found[:, None], DRAWS, self.seed)
-                    low, high = np.quantile(draws, [share / 2, 1 - share / 2])
-                    if low > 0 or high < 0:
-                        told.append(f"{tone} changes {measure} by {found.mean():+.2f}")
+                if effects.sign(found, share, DRAWS, self.seed):
+                    told.append(f"{tone} changes {measure} by {found.mean():+.2f}")
         return "; ".join(told) or "no tone changes accuracy, confidence or length beyond chance"
 
     def __repr__(self) -> str:
