@@ -31,8 +31,8 @@ def bare(model: Model, texts: Sequence[str], last: int) -> Array:
     encoded = [model.encode(text) for text in texts]
     with torch.inference_mode():
         for rows in activations._batches([len(ids) for ids in encoded], activations.TOKEN_BUDGET["cpu"]):
-            ids, mask = padded([encoded[i] for i in rows])
-            model.hf.base_model(input_ids=ids, attention_mask=mask, use_cache=False)
+            ids, _ = padded([encoded[i] for i in rows])
+            model.hf.base_model(input_ids=ids, use_cache=False)
     return np.empty(0)
 
 

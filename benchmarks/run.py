@@ -57,8 +57,7 @@ def reading(model: emokit.Model, chosen: argparse.Namespace) -> list[dict[str, A
         tokens = sum(len(model.encode(text)) for text in some)
         for last, depth in ((model.n_blocks - 1, "all blocks"), (third, f"up to block {third}")):
             print(f"{what}, {depth}: {len(some)} texts, {tokens} tokens", flush=True)
-            contenders = {n: partial(read, model, some, last) for n, read in readers.READERS.items()}
-            seconds = rounds(contenders, chosen.rounds)
+            seconds = rounds(readings(model, some, last), chosen.rounds, warm=readings(model, some[:8], last))
             limit = machine.products() / machine.flops_a_token(model, last + 1)
             same = agreement(model, some[:16], last, list(seconds))
             for name, (ratio, low, high) in ratios(seconds, "emokit").items():
@@ -69,6 +68,14 @@ def reading(model: emokit.Model, chosen: argparse.Namespace) -> list[dict[str, A
                 })  # fmt: skip
                 print("  ", rows[-1], flush=True)
     return rows
+
+
+def readings(model: emokit.Model, texts: list[str], last: int) -> dict[str, Callable[[], Any]]:
+    """What each contender does with the texts: emokit and the bare pass with the layers of `load_model`, peers with transformers'."""
+    own = {name: partial(read, model, texts, last) for name, read in readers.READERS.items()}
+    return {
+        n: work if n in ("emokit", "bare sorted pass") else with_plain_layers(model, work) for n, work in own.items()
+    }
 
 
 def mixed(model: emokit.Model, count: int) -> list[str]:

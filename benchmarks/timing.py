@@ -9,20 +9,23 @@ from typing import Any
 import numpy as np
 
 
-def rounds(contenders: Mapping[str, Callable[[], Any]], count: int, warm: bool = True) -> dict[str, np.ndarray]:
-    """Seconds of each contender in each round, {name: [rounds]}; each runs once before, unless `warm` is false.
+def rounds(
+    contenders: Mapping[str, Callable[[], Any]], count: int, warm: Mapping[str, Callable[[], Any]] | None = None
+) -> dict[str, np.ndarray]:
+    """Seconds of each contender in each round, {name: [rounds]}; each runs once before, or what `warm` has in its place.
 
     The order is turned by one from round to round. One that raises is left out, and the error printed.
     """
     going = dict(contenders)
+    first = contenders if warm is None else warm
     seconds: dict[str, list[float]] = {name: [] for name in going}
-    for turn in range(-1 if warm else 0, count):
+    for turn in range(-1, count):
         names = list(going)
         start = turn % len(names) if names else 0
         for name in names[start:] + names[:start]:
             begun = time.perf_counter()
             try:
-                going[name]()
+                (going if turn >= 0 else first)[name]()
             except Exception as error:  # a peer that does not run here is told, and the others go on
                 print(f"  {name} does not run: {type(error).__name__}: {str(error)[:200]}", flush=True)
                 del going[name], seconds[name]

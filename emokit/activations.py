@@ -19,7 +19,7 @@ from .progress import progress
 from .structure import hidden
 
 SKIP, SKIP_LONG, LONG = 5, 20, 80  # story means leave out the first 5 tokens, 20 in texts of more than 80 tokens
-TOKEN_BUDGET = {"cpu": 1024, "cuda": 16384}  # tokens of a batch, padding included
+TOKEN_BUDGET = {"cpu": 640, "cuda": 16384}  # tokens of a batch, padding included; on a CPU what its caches hold
 REPLIES = 16  # replies that `reply_states` reads at a time
 _DIGEST = 16
 
@@ -97,7 +97,7 @@ def token_states(
 
     batch = torch.tensor([list(ids)], device=model.device)
     with model.lock, model.replying(len(ids) - 1 if readout is None else readout):
-        _forward(model, batch, torch.ones_like(batch), sorted(set(blocks)), keep)
+        _forward(model, batch, sorted(set(blocks)), keep)
     return np.stack([found[b] for b in blocks], axis=1)
 
 
@@ -202,7 +202,7 @@ def _pooled(model: Model, encoded: list[list[int]], poolings: list[str], cache: 
                 results[i] = found
             elif first.setdefault((poolings[i], tuple(ids)), i) == i:
                 todo.append(i)
-        batches = _batches([len(encoded[i]) for i in todo], TOKEN_BUDGET.get(model.device.type, 1024))
+        batches = _batches([len(encoded[i]) for i in todo], TOKEN_BUDGET.get(model.device.type, 640))
         with progress(total=sum(len(encoded[i]) for i in todo), desc="reading", unit="tok") as bar:
             for batch in batches:
                 rows = [todo[j] for j in batch]
@@ -245,7 +245,7 @@ def _pool(model: Model, rows: list[list[int]], poolings: list[str], blocks: int)
             norms[:, block] = states.norm(dim=-1).cpu()
 
     with model.replying(mask.sum(1) - 1):
-        _forward(model, ids.to(model.device), mask.to(model.device), range(blocks), pool)
+        _forward(model, ids.to(model.device), range(blocks), pool)
     ends = [len(row) if pooling == "story" else 1 for row, pooling in zip(rows, poolings, strict=True)]
     pooled = [torch.cat([out[i], norms[i, :, 1:end]], 1).numpy() for i, end in enumerate(ends)]
     for block in range(blocks):
@@ -263,11 +263,13 @@ def _finite(model: Model, block: int, states: Array) -> Array:
 def _forward(
     model: Model,
     ids: torch.Tensor,
-    mask: torch.Tensor,
     blocks: Sequence[int],
     take: Callable[[int, torch.Tensor], None],
 ) -> None:
-    """One pass of the base model without head and cache, handing each wanted block's output to `take`; ends at the last."""
+    """One pass of the base model without head and cache, handing each wanted block's output to `take`; ends at the last.
+
+    Without a mask, which is slower: texts are padded on their right, and what stands right of a token does not act on it.
+    """
     last = max(blocks)
 
     def hook(block: int) -> Callable:
@@ -282,7 +284,7 @@ def _forward(
         for block in blocks:
             stack.callback(model.blocks[block].register_forward_hook(hook(block)).remove)
         with suppress(_Stop):
-            model.hf.base_model(input_ids=ids, attention_mask=mask, use_cache=False)
+            model.hf.base_model(input_ids=ids, use_cache=False)
 
 
 class Shelf:

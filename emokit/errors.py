@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 from numbers import Integral, Real
@@ -34,6 +35,7 @@ def _short(value: Any, limit: int = 300) -> str:
 
 MANY = 40  # names that an error lists
 LARGEST = 1e30  # numbers beyond are a slip, and would overflow float32
+_HALF = re.compile("[\ud800-\udfff]")  # of a surrogate pair
 _MAKERS = {"Model": "load_model()", "StorySet": "load_stories()", "EmotionVectors": "extract(model, stories)"}
 
 
@@ -52,7 +54,7 @@ def check_text(value: Any, what: str = "text") -> None:
     """Raise EmokitError unless a value is a string that can be written as UTF-8: without half a surrogate pair."""
     if not isinstance(value, str):
         raise EmokitError(f"a {what} must be a string", value, 'Write it in quotation marks: "...".')
-    if any("\ud800" <= c <= "\udfff" for c in value):
+    if _HALF.search(value):
         raise EmokitError(f"a {what} holds half a character (a lone surrogate)", value, "Leave that character out.")
 
 
