@@ -2,7 +2,7 @@
 
 Usage: run.py [--model NAME] [--texts N] [--rounds N] [--only PART ...]
 
-Parts: reading, decoding, memory, starting, slider. `make bench` makes the environment with the peers and runs it all on
+Parts: reading, decoding, step, memory, starting, slider. `make bench` makes the environment with the peers and runs it all on
 the default model. Times are of this machine; what carries over are the ratios, each taken within one round.
 """
 
@@ -27,6 +27,7 @@ from typing import Any
 import machine
 import numpy as np
 import readers
+import steps
 import table
 import torch
 from timing import ratios, rounds
@@ -148,6 +149,18 @@ def decoding(model: emokit.Model, chosen: argparse.Namespace) -> list[dict[str, 
     return rows
 
 
+def step(model: emokit.Model, _chosen: argparse.Namespace) -> list[dict[str, Any]]:
+    """What a step of decoding is made of, and the same with the layers as transformers makes them."""
+    rows = []
+    for layers, doing in (("load_model", lambda work: work), ("transformers", partial(with_plain_layers, model))):
+        found: list[dict[str, Any]] = []
+        doing(lambda found=found: found.extend(steps.shares(model, PROMPT, TOKENS)))()
+        rows += [{"part": "step", "layers of": layers, **row} for row in found]
+    for row in rows:
+        print("  ", row, flush=True)
+    return rows
+
+
 def with_plain_layers(model: emokit.Model, work: Callable[[], None]) -> Callable[[], None]:
     """The work, done while the model has the layers that transformers made."""
 
@@ -203,7 +216,14 @@ def child(script: str, *arguments: str) -> dict[str, Any]:
     return json.loads(done.stdout.strip().splitlines()[-1])
 
 
-PARTS = {"reading": reading, "decoding": decoding, "memory": memory, "starting": starting, "slider": slider}
+PARTS = {
+    "reading": reading,
+    "decoding": decoding,
+    "step": step,
+    "memory": memory,
+    "starting": starting,
+    "slider": slider,
+}
 
 
 def main() -> None:

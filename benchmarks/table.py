@@ -16,6 +16,7 @@ CORE, MIXED = "core stories", "25 to 250 tokens"
 COLUMNS = {
     "reading": ("what", "depth", "name", "tokens a second", "of the limit", "emokit is faster by", "from", "to", "cosine with emokit"),
     "decoding": ("what", "name", "tokens a second", "of the limit", "times one unsteered reply", "from", "to"),
+    "step": ("layers of", "what", "ms", "share"),
     "memory": ("stories", "array MB", "peak MB", "seconds", "a story"),
     "starting": ("what", "seconds"),
     "slider": ("what", "median ms", "from", "to"),
