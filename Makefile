@@ -41,7 +41,7 @@ lint: $(READY)
 notebooks: $(READY)
 	$(BIN)/python tools/notebooks.py
 
-# Speed, beside the peers, in an environment of its own (about 20 minutes on two cores).
+# Speed, beside the peers, in an environment of its own (about 45 minutes on two cores).
 bench: .venv-bench/.ready
 	.venv-bench/bin/python benchmarks/run.py
 

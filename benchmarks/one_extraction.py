@@ -4,9 +4,11 @@ Usage: one_extraction.py MODEL COUNT
 """
 
 import json
-import resource
 import sys
+import threading
 import time
+
+import psutil
 
 import emokit
 
@@ -14,11 +16,27 @@ model = emokit.load_model(sys.argv[1])
 stories = emokit.load_stories(emotions="all")
 texts = [story.text for story in stories][: int(sys.argv[2])]
 emokit.activations.story_means(model, texts[:16], cache=False)  # buffers that any use needs
-before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+process, done = psutil.Process(), threading.Event()
+before = peak = process.memory_info().rss  # now: the highest so far was that of loading
+
+
+def watch() -> None:
+    """Keep the highest memory seen."""
+    global peak
+    while not done.wait(0.005):
+        peak = max(peak, process.memory_info().rss)
+
+
+watcher = threading.Thread(target=watch)
+watcher.start()
 begun = time.perf_counter()
 emokit.activations.story_means(model, texts, cache=False)
 seconds = time.perf_counter() - begun
-peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
-print(
-    json.dumps({"seconds": round(seconds, 1), "a story": round(seconds / len(texts), 3), "peak MB": round(peak / 1024)})
-)
+done.set()
+watcher.join()
+found = {
+    "seconds": round(seconds, 1),
+    "a story": round(seconds / len(texts), 3),
+    "peak MB": round((peak - before) / 2**20, 1),
+}
+print(json.dumps(found))

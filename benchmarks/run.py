@@ -230,7 +230,7 @@ def main() -> None:
     """Run the chosen parts; write results/benchmarks/<model>.json and .png, and the table of all models there."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--model", default=emokit.fetch.NAME)
-    parser.add_argument("--texts", type=int, default=96, help="texts a round")
+    parser.add_argument("--texts", type=int, default=48, help="texts a round")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--only", nargs="+", choices=PARTS, default=list(PARTS))
     chosen = parser.parse_args()

@@ -50,12 +50,15 @@ def story_stats(model: Model, texts: Sequence[str], cache: bool = True, last: in
     check_list(texts, "texts")
     encoded = [checked(model, text) for text in texts]
     rows = model.n_blocks if last is None else check_block(last, model.n_blocks) + 1
-    pooled = _pooled(model, encoded, ["story"] * len(encoded), cache, rows)
-    if not pooled:
-        return np.empty((0, rows, model.width), np.float32), np.empty((rows, 0), np.float32)
-    return np.stack([p[:, : model.width] for p in pooled]), np.concatenate(
-        [p[:, model.width :] for p in pooled], axis=1
-    )
+    means = np.empty((len(encoded), rows, model.width), np.float32)
+    starts = np.cumsum([0, *(len(ids) - 1 for ids in encoded)])
+    norms = np.empty((rows, starts[-1]), np.float32)
+
+    def keep(i: int, pooled: Array) -> None:
+        means[i], norms[:, starts[i] : starts[i + 1]] = pooled[:, : model.width], pooled[:, model.width :]
+
+    _pooled(model, encoded, ["story"] * len(encoded), cache, rows, keep)
+    return means, norms
 
 
 def readouts(model: Model, prompts: Sequence[str], cache: bool = True) -> Array:
@@ -74,8 +77,9 @@ def span_means(
     poolings = [
         "last" if (a, b) == (len(i) - 1, len(i)) else f"span {a} {b}" for i, (a, b) in zip(encoded, spans, strict=True)
     ]
-    pooled = _pooled(model, list(encoded), poolings, cache, model.n_blocks)
-    return np.stack(pooled) if pooled else np.empty((0, model.n_blocks, model.width), np.float32)
+    means = np.empty((len(encoded), model.n_blocks, model.width), np.float32)
+    _pooled(model, list(encoded), poolings, cache, model.n_blocks, means.__setitem__)
+    return means
 
 
 def token_states(
@@ -189,32 +193,39 @@ def _window(length: int, pooling: str) -> tuple[int, int]:
     return (first_token(length) if pooling == "story" else length - 1), length
 
 
-def _pooled(model: Model, encoded: list[list[int]], poolings: list[str], cache: bool, blocks: int) -> list[Array]:
-    """One array [blocks, width + norms] per text, from the cache where it is there and from the model where not."""
+def _pooled(
+    model: Model,
+    encoded: list[list[int]],
+    poolings: list[str],
+    cache: bool,
+    blocks: int,
+    keep: Callable[[int, Array], None],
+) -> None:
+    """Hand each text's index and array [blocks, width + norms] to `keep`, from the cache or the model; equal texts run once."""
     with model.lock:
         shelf = Shelf(model, blocks) if cache and not model.steers else None  # nothing read while steering is kept
-        results: dict[int, Array] = {}
-        todo = []
-        first: dict[tuple[str, tuple[int, ...]], int] = {}
+        alike: dict[tuple[str, tuple[int, ...]], list[int]] = {}
         for i, ids in enumerate(encoded):
-            found = shelf.get(ids, poolings[i]) if shelf else None
-            if found is not None:
-                results[i] = found
-            elif first.setdefault((poolings[i], tuple(ids)), i) == i:
-                todo.append(i)
-        batches = _batches([len(encoded[i]) for i in todo], TOKEN_BUDGET.get(model.device.type, 640))
-        with progress(total=sum(len(encoded[i]) for i in todo), desc="reading", unit="tok") as bar:
+            alike.setdefault((poolings[i], tuple(ids)), []).append(i)
+        todo = []
+        for i, *others in alike.values():
+            found = shelf.get(encoded[i], poolings[i]) if shelf else None
+            if found is None:
+                todo.append([i, *others])
+            else:
+                for j in (i, *others):
+                    keep(j, found)
+        batches = _batches([len(encoded[i]) for i, *_ in todo], TOKEN_BUDGET.get(model.device.type, 640))
+        with progress(total=sum(len(encoded[i]) for i, *_ in todo), desc="reading", unit="tok") as bar:
             for batch in batches:
-                rows = [todo[j] for j in batch]
+                rows = [todo[j][0] for j in batch]
                 arrays = _pool(model, [encoded[i] for i in rows], [poolings[i] for i in rows], blocks)
-                for i, array in zip(rows, arrays, strict=True):
-                    results[i] = array
+                for j, array in zip(batch, arrays, strict=True):
+                    for i in todo[j]:
+                        keep(i, array)
                     if shelf:
-                        shelf.put(encoded[i], poolings[i], array)
+                        shelf.put(encoded[todo[j][0]], poolings[todo[j][0]], array)
                 bar.update(sum(len(encoded[i]) for i in rows))
-        return [
-            results[i] if i in results else results[first[poolings[i], tuple(ids)]] for i, ids in enumerate(encoded)
-        ]
 
 
 def _batches(lengths: list[int], budget: int) -> list[list[int]]:

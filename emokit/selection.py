@@ -53,7 +53,8 @@ def select(means: Array, neutral: Array, emotions: Sequence[str], topics: Sequen
     accuracy = np.empty((means.shape[1], len(candidates)))
     for block in progress(range(len(accuracy)), desc="held-out topics", unit="block"):
         parts = components(neutral[:, block], candidates[-1])
-        accuracy[block] = [heldout(means[:, block], labels, folds, parts[:k]) for k in candidates]
+        here, others = means[:, block], _without_each_topic(means[:, block], labels, folds)
+        accuracy[block] = [_hits(here, labels, folds, others, parts[:k]).mean() for k in candidates]
     padded = np.pad(accuracy, ((1, 1), (0, 0)), mode="edge")
     smooth = (padded[:-2] + padded[1:-1] + padded[2:]) / 3
     best = smooth.max()
@@ -117,17 +118,25 @@ def heldout(means: Array, labels: Array, folds: Array, neutral_components: Array
 
 def heldout_hits(means: Array, labels: Array, folds: Array, neutral_components: Array) -> Array:
     """`heldout` story by story: boolean [stories]; raises EmokitError where leaving a topic out leaves an emotion none."""
+    return _hits(means, labels, folds, _without_each_topic(means, labels, folds), neutral_components)
+
+
+def _without_each_topic(means: Array, labels: Array, folds: Array) -> Array:
+    """Each emotion's mean over the stories of all topics but one: float32 [topics, emotions, width]."""
     sums, counts = sums_by_topic(means, labels, folds)
-    rest, left = sums.sum(0), counts.sum(0)
-    if (left == counts).any():
+    left = counts.sum(0) - counts
+    if not left.all():
         raise EmokitError(
             "an emotion has stories of one topic only", do="Give every emotion stories of at least two topics."
         )
-    by_emotion = ((rest - sums) / (left - counts)[..., None]).astype(np.float32)
+    return ((sums.sum(0) - sums) / left[..., None]).astype(np.float32)
+
+
+def _hits(means: Array, labels: Array, folds: Array, others: Array, neutral_components: Array) -> Array:
     hits = np.zeros(len(labels), bool)
-    for fold, unit in enumerate(units(by_emotion, neutral_components)):
+    for fold, unit in enumerate(units(others, neutral_components)):
         test = folds == fold
-        scores = (means[test] - by_emotion[fold].mean(0)) @ unit.T
+        scores = (means[test] - others[fold].mean(0)) @ unit.T
         hits[test] = scores.argmax(1) == labels[test]
     return hits
 

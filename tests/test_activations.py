@@ -1,3 +1,5 @@
+import tracemalloc
+
 import numpy as np
 import pytest
 import torch
@@ -114,6 +116,18 @@ def test_equal_texts_are_read_once_and_no_text_at_all_is_fine(model):
     np.testing.assert_array_equal(means[0], means[2])
     assert activations.story_means(model, []).shape == (0, 4, 32)
     assert activations.readouts(model, []).shape == (0, 4, 32)
+
+
+def test_memory_beyond_the_returned_array_does_not_grow_with_the_number_of_texts():
+    model, beyond = tiny_model(hidden_size=512), []
+    for count in (100, 400):
+        texts = [f"{TEXTS[0]} {i:03}" for i in range(count)]
+        activations.story_means(model, texts)
+        tracemalloc.start()  # which sees numpy's memory and not torch's: from the cache, as behind a model
+        means = activations.story_means(model, texts)
+        beyond.append(tracemalloc.get_traced_memory()[1] - means.nbytes)
+        tracemalloc.stop()
+    assert beyond[1] - beyond[0] < means.nbytes / 2  # token ids and norms grow; no second array does
 
 
 def test_an_interrupt_loses_at_most_one_batch(model, monkeypatch):
