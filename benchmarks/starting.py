@@ -37,7 +37,7 @@ name = sys.argv[1]
 load = LOAD.format(name=name)
 rows = []
 with tempfile.TemporaryDirectory() as folder:
-    os.environ["EMOKIT_CACHE"] = folder  # for the processes below
+    os.environ |= {"EMOKIT_CACHE": folder, "EMOKIT_MODEL": name}  # for the processes below
     for what, work, before in (
         ("load for the first time: fetch and convert", load, ""),
         ("load in a new process, torch and transformers imported on the way", load, ""),

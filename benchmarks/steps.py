@@ -6,26 +6,28 @@ import time
 from collections import Counter
 from typing import Any
 
+import numpy as np
 from torch.profiler import ProfilerActivity, profile
 
 from emokit import Model
 
 PRODUCTS = {"aten::mm", "aten::addmm", "aten::bmm"}
 ATTENTION = "scaled_dot_product"
+OUTSIDE, WHOLE = "outside of operations", "a step"
 ROUNDS = 5
 
 
 def shares(model: Model, prompt: str, tokens: int) -> list[dict[str, Any]]:
     """Milliseconds of a step and what they go to, of greedy replies to a prompt; the prompt's own pass is taken out.
 
-    Operations are those of the calling thread, which waits for the others within each; the profiler's own cost
-    is left out by giving its shares of the time that the same reply took without it (the median of a few).
+    Operations are those of the calling thread, which waits for the others within each. A step's time is one without the
+    profiler; its shares are those under it, an estimate, as it slows small operations and the gaps between them most.
     """
 
     def reply(count: int) -> Counter[str]:
         found: Counter[str] = Counter()
         with profile(activities=[ProfilerActivity.CPU]) as seen:
-            model.generate(prompt, count)
+            found[WHOLE] = seconds(count) * 1e3
         for event in seen.key_averages():
             kind = (
                 "matrix products"
@@ -35,6 +37,7 @@ def shares(model: Model, prompt: str, tokens: int) -> list[dict[str, Any]]:
                 else "other operations"
             )
             found[kind] += event.self_cpu_time_total / 1e3
+        found[OUTSIDE] = 2 * found[WHOLE] - sum(found.values())
         return found
 
     def seconds(count: int) -> float:
@@ -43,11 +46,8 @@ def shares(model: Model, prompt: str, tokens: int) -> list[dict[str, Any]]:
         return time.perf_counter() - begun
 
     model.generate(prompt, 2)
-    walls = sorted((seconds(tokens) - seconds(1)) * 1e3 / (tokens - 1) for _ in range(ROUNDS))
-    wall = walls[ROUNDS // 2]
+    steps = tokens - 1
+    wall = float(np.median([(seconds(tokens) - seconds(1)) * 1e3 / steps for _ in range(ROUNDS)]))
     first, whole = reply(1), reply(tokens)
-    parts = {kind: (whole[kind] - first[kind]) / (tokens - 1) for kind in whole}
-    parts["outside of operations"] = max(0.0, wall - sum(parts.values()))
-    return [{"what": "a step", "ms": round(wall, 1), "share": 1.0}] + [
-        {"what": kind, "ms": round(value, 1), "share": round(value / wall, 2)} for kind, value in parts.items()
-    ]
+    share = {kind: (whole[kind] - first[kind]) / (whole[WHOLE] - first[WHOLE]) for kind in whole}
+    return [{"what": kind, "ms": round(value * wall, 1), "share": round(value, 2)} for kind, value in share.items()]

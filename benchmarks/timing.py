@@ -8,21 +8,22 @@ from typing import Any
 
 import numpy as np
 
+REST = 0.3  # seconds before each: the threads of the one before spin for a while
+
 
 def rounds(
     contenders: Mapping[str, Callable[[], Any]], count: int, warm: Mapping[str, Callable[[], Any]] | None = None
 ) -> dict[str, np.ndarray]:
     """Seconds of each contender in each round, {name: [rounds]}; each runs once before, or what `warm` has in its place.
 
-    The order is turned by one from round to round. One that raises is left out, and the error printed.
+    The order is another one in each round. One that raises is left out, and the error printed.
     """
-    going = dict(contenders)
+    going, rng = dict(contenders), np.random.default_rng(0)
     first = contenders if warm is None else warm
     seconds: dict[str, list[float]] = {name: [] for name in going}
     for turn in range(-1, count):
-        names = list(going)
-        start = turn % len(names) if names else 0
-        for name in names[start:] + names[:start]:
+        for name in rng.permutation(list(going)).tolist():
+            time.sleep(REST)
             begun = time.perf_counter()
             try:
                 (going if turn >= 0 else first)[name]()

@@ -42,23 +42,34 @@ def story_means(model: Model, texts: Sequence[str], cache: bool = True, last: in
     >>> emokit.activations.story_means(model, ["The kettle boiled over and she laughed until she cried."]).shape
     (1, 30, 576)
     """
-    return story_stats(model, texts, cache, last)[0]
+    encoded, means = _room(model, texts, last)
+
+    def keep(i: int, pooled: Array) -> None:
+        means[i] = pooled[:, : model.width]
+
+    _pooled(model, encoded, ["story"] * len(encoded), cache, means.shape[1], keep)
+    return means
 
 
 def story_stats(model: Model, texts: Sequence[str], cache: bool = True, last: int | None = None) -> tuple[Array, Array]:
     """`story_means`, and the residual norms of all tokens but the first of each text: float32 [blocks, tokens]."""
-    check_list(texts, "texts")
-    encoded = [checked(model, text) for text in texts]
-    rows = model.n_blocks if last is None else check_block(last, model.n_blocks) + 1
-    means = np.empty((len(encoded), rows, model.width), np.float32)
+    encoded, means = _room(model, texts, last)
     starts = np.cumsum([0, *(len(ids) - 1 for ids in encoded)])
-    norms = np.empty((rows, starts[-1]), np.float32)
+    norms = np.empty((means.shape[1], starts[-1]), np.float32)
 
     def keep(i: int, pooled: Array) -> None:
         means[i], norms[:, starts[i] : starts[i + 1]] = pooled[:, : model.width], pooled[:, model.width :]
 
-    _pooled(model, encoded, ["story"] * len(encoded), cache, rows, keep)
+    _pooled(model, encoded, ["story"] * len(encoded), cache, means.shape[1], keep)
     return means, norms
+
+
+def _room(model: Model, texts: Sequence[str], last: int | None) -> tuple[list[list[int]], Array]:
+    """The tokens of texts, and the array that their means are to fill: float32 [texts, blocks, width]."""
+    check_list(texts, "texts")
+    encoded = [checked(model, text) for text in texts]
+    blocks = model.n_blocks if last is None else check_block(last, model.n_blocks) + 1
+    return encoded, np.empty((len(encoded), blocks, model.width), np.float32)
 
 
 def readouts(model: Model, prompts: Sequence[str], cache: bool = True) -> Array:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 Array = np.ndarray
 COMPONENTS = (0, 10, 20, 40)
+FOLDS = 16  # topics whose directions are made at a time: any number of topics fits into memory
 
 
 @dataclass(frozen=True)
@@ -134,10 +135,12 @@ def _without_each_topic(means: Array, labels: Array, folds: Array) -> Array:
 
 def _hits(means: Array, labels: Array, folds: Array, others: Array, neutral_components: Array) -> Array:
     hits = np.zeros(len(labels), bool)
-    for fold, unit in enumerate(units(others, neutral_components)):
-        test = folds == fold
-        scores = (means[test] - others[fold].mean(0)) @ unit.T
-        hits[test] = scores.argmax(1) == labels[test]
+    for start in range(0, len(others), FOLDS):
+        part = others[start : start + FOLDS]
+        for fold, (by_emotion, unit) in enumerate(zip(part, units(part, neutral_components), strict=True), start):
+            test = folds == fold
+            scores = (means[test] - by_emotion.mean(0)) @ unit.T
+            hits[test] = scores.argmax(1) == labels[test]
     return hits
 
 

@@ -253,6 +253,13 @@ def test_a_model_that_keeps_its_state_out_of_the_cache_is_refused(name):
         emokit.Model(built(*RECURRENT[name]), byte_tokenizer(), name)
 
 
+def test_a_model_that_looks_ahead_is_refused():
+    """Its texts could not be padded on the right, as is done without a mask."""
+    ahead = built("Gemma3TextConfig", MODERN | GEMMA | dict(use_bidirectional_attention=True))
+    with pytest.raises(EmokitError, match="cannot decode with a key-value cache"):
+        emokit.Model(ahead, byte_tokenizer(), "ahead")
+
+
 def test_a_model_that_cannot_take_a_cache_is_refused_with_its_own_words(model, monkeypatch):
     plain = type(model.hf).forward
 
