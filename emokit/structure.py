@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -220,8 +221,12 @@ def fingerprint(hf: Any) -> str:
     for name, parameter in weights(hf):
         bits = _bits(parameter)
         whole = bits.numel() // 1024 * 1024
-        sums = bits[:whole].view(-1, 1024).sum(1, dtype=torch.int64).cpu().numpy().tobytes()
-        digest.update(f"{name}{tuple(parameter.shape)}{parameter.dtype}{bits[whole:].tolist()}".encode() + sums)
+        rows = bits[:whole].view(-1, 1024)
+        # numpy's sum is six times as fast as torch's on a CPU
+        sums = rows.numpy().sum(1, dtype=np.int64) if rows.is_cpu else rows.sum(1, dtype=torch.int64).cpu().numpy()
+        digest.update(
+            f"{name}{tuple(parameter.shape)}{parameter.dtype}{bits[whole:].tolist()}".encode() + sums.tobytes()
+        )
     return digest.hexdigest()[:12]
 
 
