@@ -10,7 +10,6 @@ import torch
 from emokit import Model
 
 
-@cache
 def products(size: int = 2048, count: int = 8) -> float:
     """Measured rate of float32 matrix products, in FLOP/s: the best of a few."""
     a, b = torch.rand(size, size), torch.rand(size, size)

@@ -89,9 +89,11 @@ def write(folder: Path = RESULTS) -> None:
             "**Aimed at, and measured**: medians of ratios within a round; *most*: if emokit ran at the machine's limit",
             "",
         ]
-        aims = [
-            target._asdict() | {"reached": "yes" if target.reached else "**no**"} for target in targets(found["rows"])
-        ]
+        aims = []
+        for target in targets(found["rows"]):
+            beyond = target.most and float(target.most) < float(target.aim.split()[-1])
+            no = "**no**, and beyond the machine's limit" if beyond else "**no**"
+            aims.append(target._asdict() | {"reached": "yes" if target.reached else no})
         lines += markdown(("what", "aim", "measured", "most", "reached"), aims)
         if path.with_suffix(".png").exists():
             lines += [f"![how long each takes to read, emokit = 1]({path.stem}.png)", ""]
