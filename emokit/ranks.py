@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import random
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
@@ -100,6 +101,20 @@ def share(items: Iterable[T]) -> list[T]:
     return list(items)[rank() :: world()]
 
 
+def mixed(items: Sequence[T]) -> list[T]:
+    """Items for `share` in which it is drawn anew, for every `world()` of them, which rank has which.
+
+    Dealt in turn, two ranks would have always the same half of an even number of conditions each, and a stop would leave
+    fewer of the slower rank's.
+    """
+    draw, found = random.Random(0), []
+    for start in range(0, len(items), world()):
+        dealt = list(items[start : start + world()])
+        draw.shuffle(dealt)
+        found += dealt
+    return found
+
+
 def gather(data: bytes) -> list[bytes]:
     """In rank 0, the bytes that each rank gives, in order; in the others an empty list. All ranks have to call it."""
     if world() == 1:
@@ -165,7 +180,7 @@ def spread(log: Any, keys: Sequence[Any], work: Callable[[list[Any], Any], None]
             log.add(_of(type(log)(path, log.key), [key for key in keys if key not in log.rows]))
     _hand_over(log, mine, keys)  # and in the ranks' own folders
     missing = json.loads(tell(json.dumps([key for key in keys if key not in log.rows]).encode()))
-    if own := share(missing):
+    if own := share(mixed(missing)):
         work(own, mine)
     _hand_over(log, mine, keys)
     if world() > 1:

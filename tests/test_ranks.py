@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from collections import Counter
 
 import numpy as np
 import pytest
@@ -60,6 +61,19 @@ def test_shares_are_even_and_hold_every_item_once(monkeypatch, world):
         shares.append(ranks.share(range(20)))
     assert sorted(item for part in shares for item in part) == list(range(20))
     assert max(map(len, shares)) - min(map(len, shares)) <= 1
+
+
+RUNS = [(seed, condition) for seed in range(20) for condition in "abcdef"]
+
+
+def test_each_rank_has_some_of_every_condition(monkeypatch):
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    for rank in range(2):
+        monkeypatch.setenv("RANK", str(rank))
+        counts = Counter(condition for _, condition in ranks.share(ranks.mixed(RUNS)))
+        assert set(counts) == set("abcdef")
+        assert min(counts.values()) >= 4
+        assert sorted(ranks.mixed(RUNS)) == RUNS
 
 
 @pytest.mark.parametrize(("rank", "world"), [("2", "2"), ("-1", "2"), ("x", "2"), ("0", ""), ("0", "0")])
