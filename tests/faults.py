@@ -19,6 +19,7 @@ import stat
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import traceback
 import zipfile
@@ -618,20 +619,29 @@ def serve() -> None:
             print(json.dumps([status, log.read()]), flush=True)
 
 
+PATIENCE = 1800  # seconds: processes that wait for each other would do so for ever
+
+
 class Server:
     """A process that imports once and runs scenarios."""
 
     def __init__(self) -> None:
         own = {"OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false", "TQDM_DISABLE": "1"}
         self.process = subprocess.Popen(
-            [sys.executable, __file__], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=os.environ | own
-        )
+            [sys.executable, __file__], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+            env=os.environ | own, start_new_session=True,
+        )  # fmt: skip
 
     def __call__(self, name: str, rounds: int) -> None:
         """Run a scenario; fails with all that it wrote."""
         self.process.stdin.write(json.dumps([name, rounds]) + "\n")
         self.process.stdin.flush()
-        status, text = json.loads(self.process.stdout.readline())
+        watchdog = threading.Timer(PATIENCE, os.killpg, (self.process.pid, signal.SIGKILL))  # its children too
+        watchdog.start()
+        line = self.process.stdout.readline()
+        watchdog.cancel()
+        assert line, f"{name} did not end within {PATIENCE} s"
+        status, text = json.loads(line)
         print(text)
         assert status == 0, text
 
