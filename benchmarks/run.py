@@ -75,9 +75,7 @@ def reading(model: emokit.Model, chosen: argparse.Namespace) -> list[dict[str, A
 def readings(model: emokit.Model, texts: list[str], last: int) -> dict[str, Callable[[], Any]]:
     """What each contender does with the texts: emokit and the bare pass with the layers of `load_model`, peers with transformers'."""
     own = {name: partial(read, model, texts, last) for name, read in readers.READERS.items()}
-    return {
-        n: work if n in ("emokit", "bare sorted pass") else with_plain_layers(model, work) for n, work in own.items()
-    }
+    return {n: work if n in (table.OWN, table.BARE) else with_plain_layers(model, work) for n, work in own.items()}
 
 
 def mixed(model: emokit.Model, count: int) -> list[str]:
@@ -152,25 +150,23 @@ def decoding(model: emokit.Model, chosen: argparse.Namespace) -> list[dict[str, 
 
 def step(model: emokit.Model, _chosen: argparse.Namespace) -> list[dict[str, Any]]:
     """What a step of decoding is made of, and the same with the layers as transformers makes them."""
-    rows = []
-    for layers, doing in (("load_model", lambda work: work), ("transformers", partial(with_plain_layers, model))):
-        found: list[dict[str, Any]] = []
-        doing(lambda found=found: found.extend(steps.shares(model, PROMPT, TOKENS)))()
-        rows += [{"part": "step", "layers of": layers, **row} for row in found]
+    own = partial(steps.shares, model, PROMPT, TOKENS)
+    found = {"load_model": own(), "transformers": with_plain_layers(model, own)()}
+    rows = [{"part": "step", "layers of": layers, **row} for layers, part in found.items() for row in part]
     for row in rows:
         print("  ", row, flush=True)
     return rows
 
 
-def with_plain_layers(model: emokit.Model, work: Callable[[], None]) -> Callable[[], None]:
+def with_plain_layers(model: emokit.Model, work: Callable[[], Any]) -> Callable[[], Any]:
     """The work, done while the model has the layers that transformers made."""
 
-    def run() -> None:
+    def run() -> Any:
         changed = [part for part in model.hf.modules() if type(part) is FewRows]
         try:
             for part in changed:
                 part.__class__ = torch.nn.Linear
-            work()
+            return work()
         finally:
             for part in changed:
                 part.__class__ = FewRows

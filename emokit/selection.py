@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 Array = np.ndarray
 COMPONENTS = (0, 10, 20, 40)
-FOLDS = 16  # topics whose directions are made at a time: any number of topics fits into memory
+FOLDS = 16  # topics whose directions are made at a time: what `units` copies stays small with many topics
 
 
 @dataclass(frozen=True)
