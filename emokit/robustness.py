@@ -146,12 +146,14 @@ def needed(means: Array, labels: Array, folds: Array, neutral_components: Array,
 
 
 def stability(
-    means: Array, neutral: Array, components: int, block: int, labels: Array, shuffled: Array, folds: Array,
+    means: Array, parts: Array, block: int, labels: Array, shuffled: Array, folds: Array,
     emotions: tuple[str, ...], rng: np.random.Generator,
 ) -> Stability:  # fmt: skip
-    """Bootstrap over topics at `block`, and fewer draws at every block; `shuffled` are labels shuffled within topics."""
+    """Bootstrap over topics at `block`, and fewer draws at every block; `shuffled` are labels shuffled within topics.
+
+    `parts` are the neutral components taken out at every block, [blocks, components, width].
+    """
     topics = int(folds.max()) + 1
-    parts = [selection.components(neutral[:, b], components) for b in range(means.shape[1])]
     weights = drawn(topics, DRAWS, rng)
     at_best = resampled_cosines(*selection.sums_by_topic(means[:, block], labels, folds), parts[block], weights)
     chance = resampled_cosines(*selection.sums_by_topic(means[:, block], shuffled, folds), parts[block], weights)

@@ -24,12 +24,14 @@ class Selection:
     """The chosen block and number of neutral components, and the accuracies they were chosen by.
 
     `accuracy` is [blocks, candidates]: the share of stories of a topic left out whose emotion is the nearest direction.
+    `neutral` are the components themselves, at every block: [blocks, components, width].
     """
 
     block: int
     components: int
     candidates: tuple[int, ...]
     accuracy: Array
+    neutral: Array
 
     def to_frame(self) -> pd.DataFrame:
         """A table of accuracies: a row per block, a column per number of components."""
@@ -51,11 +53,10 @@ def select(means: Array, neutral: Array, emotions: Sequence[str], topics: Sequen
     limit = max(0, len(neutral) - 1)
     candidates = tuple(k for k in COMPONENTS if k <= limit)
     labels, folds = codes(emotions), codes(topics)
-    accuracy = np.empty((means.shape[1], len(candidates)))
+    accuracy, parts = np.empty((means.shape[1], len(candidates))), []
     for block in progress(range(len(accuracy)), desc="held-out topics", unit="block"):
-        parts = components(neutral[:, block], candidates[-1])
-        here, others = means[:, block], _without_each_topic(means[:, block], labels, folds)
-        accuracy[block] = [_hits(here, labels, folds, others, parts[:k]).mean() for k in candidates]
+        parts.append(components(neutral[:, block], candidates[-1]))
+        accuracy[block] = _hits(means[:, block], labels, folds, [parts[-1][:k] for k in candidates]).mean(1)
     padded = np.pad(accuracy, ((1, 1), (0, 0)), mode="edge")
     smooth = (padded[:-2] + padded[1:-1] + padded[2:]) / 3
     best = smooth.max()
@@ -66,7 +67,8 @@ def select(means: Array, neutral: Array, emotions: Sequence[str], topics: Sequen
     while last < len(near) - 1 and near[last + 1].any():
         last += 1
     block = (first + last + 1) // 2
-    return Selection(block, candidates[int(near[block].argmax())], candidates, accuracy)
+    count = candidates[int(near[block].argmax())]
+    return Selection(block, count, candidates, accuracy, np.stack(parts)[:, :count])
 
 
 def shuffled(labels: Array, topics: Array, rng: np.random.Generator) -> Array:
@@ -119,7 +121,7 @@ def heldout(means: Array, labels: Array, folds: Array, neutral_components: Array
 
 def heldout_hits(means: Array, labels: Array, folds: Array, neutral_components: Array) -> Array:
     """`heldout` story by story: boolean [stories]; raises EmokitError where leaving a topic out leaves an emotion none."""
-    return _hits(means, labels, folds, _without_each_topic(means, labels, folds), neutral_components)
+    return _hits(means, labels, folds, [neutral_components])[0]
 
 
 def _without_each_topic(means: Array, labels: Array, folds: Array) -> Array:
@@ -133,14 +135,17 @@ def _without_each_topic(means: Array, labels: Array, folds: Array) -> Array:
     return ((sums.sum(0) - sums) / left[..., None]).astype(np.float32)
 
 
-def _hits(means: Array, labels: Array, folds: Array, others: Array, neutral_components: Array) -> Array:
-    hits = np.zeros(len(labels), bool)
+def _hits(means: Array, labels: Array, folds: Array, candidates: Sequence[Array]) -> Array:
+    """`heldout_hits` with each of several sets of neutral components: boolean [candidates, stories]."""
+    others = _without_each_topic(means, labels, folds)
+    hits = np.zeros((len(candidates), len(labels)), bool)
     for start in range(0, len(others), FOLDS):
         part = others[start : start + FOLDS]
-        for fold, (by_emotion, unit) in enumerate(zip(part, units(part, neutral_components), strict=True), start):
-            test = folds == fold
-            scores = (means[test] - by_emotion.mean(0)) @ unit.T
-            hits[test] = scores.argmax(1) == labels[test]
+        tests = [folds == fold for fold in range(start, start + len(part))]
+        left = [means[test] - by_emotion.mean(0) for test, by_emotion in zip(tests, part, strict=True)]
+        for hit, parts in zip(hits, candidates, strict=True):
+            for test, rows, unit in zip(tests, left, units(part, parts), strict=True):
+                hit[test] = (rows @ unit.T).argmax(1) == labels[test]
     return hits
 
 

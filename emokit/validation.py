@@ -151,7 +151,7 @@ def validate(model: Model, stories: StorySet, *, seed: int = 0) -> Validation:
     chosen = selection.select(means, neutral, emotions, topics)
     labels, folds = selection.codes(emotions), selection.codes(topics)
     column = chosen.candidates.index(chosen.components)
-    parts = selection.components(neutral[:, chosen.block], chosen.components)
+    parts = chosen.neutral[chosen.block]
     at_best = means[:, chosen.block]
     rng = np.random.default_rng(seed)
     null = [
@@ -174,9 +174,9 @@ def validate(model: Model, stories: StorySet, *, seed: int = 0) -> Validation:
         chance=1 / len(stories.emotions),
         interval=_interval(by_topic, rng),
         words=float(lint.leaks(stories).told.mean()),
-        messages=_messages(model, stories, means, neutral, chosen, bag_units, rng),
+        messages=_messages(model, stories, means, chosen, bag_units, rng),
         stability=robustness.stability(
-            means, neutral, chosen.components, chosen.block, labels, selection.shuffled(labels, folds, rng), folds, tuple(stories.emotions), rng
+            means, chosen.neutral, chosen.block, labels, selection.shuffled(labels, folds, rng), folds, tuple(stories.emotions), rng
         ),
         anisotropy=robustness.anisotropy(means, labels, folds),
         needed=robustness.needed(at_best, labels, folds, parts, rng),
@@ -190,7 +190,7 @@ def _interval(values: Array, rng: np.random.Generator) -> tuple[float, float]:
 
 
 def _messages(
-    model: Model, stories: StorySet, means: Array, neutral: Array, chosen: selection.Selection, bag_units: Array, rng: np.random.Generator
+    model: Model, stories: StorySet, means: Array, chosen: selection.Selection, bag_units: Array, rng: np.random.Generator
 ) -> Messages | None:  # fmt: skip
     """Read the shipped messages of the stories' emotions at every block; None unless two of the emotions have some."""
     names = stories.emotions
@@ -204,8 +204,7 @@ def _messages(
     ranks = np.empty((means.shape[1], len(own)), int)
     scores = []
     for block in range(len(ranks)):
-        parts = selection.components(neutral[:, block], chosen.components)
-        units, mean = selection.directions(means[:, block], labels, parts)
+        units, mean = selection.directions(means[:, block], labels, chosen.neutral[block])
         scores.append(_centred(states[:, block] - mean, units))
         ranks[block] = _ranks(scores[-1], own)
     bag = activations.embeddings(model, texts)

@@ -40,10 +40,7 @@ def extract(model: Model, stories: StorySet, *, cache: bool = True) -> EmotionVe
     emotions, topics = [s.emotion for s in stories], [s.topic for s in stories]
     chosen = selection.select(means, neutral, emotions, topics)
     labels = selection.codes(emotions)
-    built = [
-        selection.directions(means[:, b], labels, selection.components(neutral[:, b], chosen.components))
-        for b in range(model.n_blocks)
-    ]
+    built = [selection.directions(means[:, b], labels, parts) for b, parts in enumerate(chosen.neutral)]
     return EmotionVectors(
         emotions=tuple(names),
         directions=np.stack([directions for directions, _ in built]).astype(np.float32),
