@@ -69,7 +69,9 @@ def stability(strength):
     means = made(strength)[:, None].repeat(3, 1)
     rng = np.random.default_rng(0)
     shuffled = np.concatenate([rng.permutation(EMOTIONS) for _ in range(TOPICS)])
-    return robustness.stability(means, np.stack([NONE] * means.shape[1]), 1, LABELS, shuffled, FOLDS, tuple("abcde"), rng)
+    return robustness.stability(
+        means, np.stack([NONE] * means.shape[1]), 1, LABELS, shuffled, FOLDS, tuple("abcde"), rng
+    )
 
 
 def test_firm_directions_stay_and_directions_of_chance_keep_about_seven_tenths():
