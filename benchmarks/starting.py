@@ -48,7 +48,7 @@ with tempfile.TemporaryDirectory() as folder:
         ("extract again, from the cache", EXTRACT, load, AGAIN),
         ("notebook 02 to its first figure, all cached", first_figure(), "", AGAIN),
     ):
-        found = sorted(timed(work, before) for _ in range(times))
+        found = sorted(round(timed(work, before), 2) for _ in range(times))
         row = {"seconds": statistics.median(found)} | ({"from": found[0], "to": found[-1]} if times > 1 else {})
         rows.append({"what": what} | {key: round(value, 2) for key, value in row.items()})
         print(rows[-1], file=sys.stderr)
