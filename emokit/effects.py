@@ -1,4 +1,4 @@
-"""Statistics of the dose lab, on arrays: rank correlation, slope, random directions, permuted doses, bootstraps."""
+"""Statistics on arrays: rank correlation, slope, random directions, permuted doses, bootstraps."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from scipy.stats import t as student
 Array = np.ndarray
 DIRECTIONS = 1000  # random directions of the null
 ORDERS = 10_000  # orders of the values drawn where there are more than 8 of them, and all 40,320 would be slow
+CORRELATIONS = 1000  # bootstrap draws of a rank correlation
 FEWEST = 5  # values from which on their mean has an interval
 SPREAD = 8  # slopes are per doubling where the values cover more than a factor of this
 
@@ -43,6 +44,29 @@ def spearman(curve: Array) -> tuple[float, float]:
     steps = orders(len(curve)) - (len(curve) - 1) / 2
     rhos = steps @ ranks / (length * np.linalg.norm(steps[0]))
     return float(rhos[0]), float((np.abs(rhos) >= abs(rhos[0]) - 1e-9).mean())
+
+
+def rank_correlation(x: Array, y: Array, groups: Array, seed: int) -> tuple[float, float, float]:
+    """Spearman's rho of pairs, and its 95 % bootstrap interval over `groups`, whose pairs belong together.
+
+    NaN for fewer than 5 pairs, and where either side is always the same.
+    """
+    if len(x) < FEWEST or not np.ptp(x) or not np.ptp(y):
+        return (math.nan,) * 3
+
+    def rho(rows: Array) -> float:
+        a, b = rankdata(x[rows]), rankdata(y[rows])
+        a, b = a - a.mean(), b - b.mean()
+        length = np.sqrt((a @ a) * (b @ b))
+        return float(a @ b / length) if length else math.nan
+
+    members = [np.flatnonzero(groups == group) for group in np.unique(groups)]
+    rng = np.random.default_rng(seed)
+    draws = np.array([
+        rho(np.concatenate([members[i] for i in rng.integers(len(members), size=len(members))]))
+        for _ in range(CORRELATIONS)
+    ])  # fmt: skip
+    return (rho(np.arange(len(x))), *interval(draws[np.isfinite(draws)]))
 
 
 def doublings(values: Sequence[Any]) -> Array | None:

@@ -17,18 +17,19 @@ class FewRows(nn.Linear):
 
     def forward(self, input: torch.Tensor) -> torch.Tensor:  # the name that torch gives it
         """As `nn.Linear.forward`."""
-        weight, shape = self.weight, input.shape[:-1]
-        rows = shape.numel()
-        tall = weight.shape[0] >= weight.shape[1]  # one row alone is slow only then
-        few = (1 if tall else 2) <= rows <= MOST and weight.numel() >= LARGE
-        if not few or weight.device.type != "cpu" or weight.dtype != torch.float32 or input.dtype != torch.float32:
+        weight = self.weight
+        outputs, inputs = weight.shape
+        rows = input.numel() // inputs
+        least = 1 if outputs >= inputs else 2  # one row alone is slow in tall matrices only
+        few = least <= rows <= MOST and outputs * inputs >= LARGE
+        if not few or not weight.is_cpu or weight.dtype != torch.float32 or input.dtype != torch.float32:
             return super().forward(input)
-        flat = input.reshape(rows, -1)
+        flat = input.reshape(rows, inputs)
         if rows in (1, 3):  # two and four are faster
-            flat = nn.functional.pad(flat, (0, 0, 0, 1))
-        found = torch.mm(weight, flat.t())[:, :rows].t()
+            flat = torch.cat((flat, flat[:1]))
+        found = torch.mm(weight, flat.t())[:, :rows].t().contiguous()
         found = found if self.bias is None else found + self.bias
-        return found.contiguous().reshape(*shape, len(weight))
+        return found.reshape(*input.shape[:-1], outputs)
 
 
 def quicken(module: nn.Module) -> None:

@@ -8,10 +8,10 @@ from conftest import tiny_model
 from scipy.stats import spearmanr
 
 import emokit
-from emokit import EmokitError
+from emokit import EmokitError, effects
 from emokit.experiments import frustration
 from emokit.experiments.frustration import ARMS, HIDDEN, TONES, Arm, script
-from emokit.experiments.frustration_result import Frustration, Reply, _spearman
+from emokit.experiments.frustration_result import Frustration, Reply
 from emokit.experiments.puzzles import PUZZLES
 from emokit.experiments.rollouts import wilson
 
@@ -195,10 +195,10 @@ def test_agreement_is_spearmans_rho(monkeypatch):
     assert table.loc[("rule", "frustrated"), "rho"] == pytest.approx(1)
     assert np.isnan(table.loc[("rule", "desperate"), "rho"])  # the same score everywhere
     x, y = rng.standard_normal((2, 60)).round(1)
-    rho, low, high = _spearman(x, x + 2 * y, np.repeat(np.arange(20), 3), 0)
+    rho, low, high = effects.rank_correlation(x, x + 2 * y, np.repeat(np.arange(20), 3), 0)
     assert rho == pytest.approx(spearmanr(x, x + 2 * y).statistic)
     assert low < rho < high
-    assert np.isnan(_spearman(x[:4], y[:4], [0, 1, 2, 3], 0)[0])
+    assert np.isnan(effects.rank_correlation(x[:4], y[:4], np.arange(4), 0)[0])
 
 
 def test_a_rise_is_held_against_the_control_and_random_directions():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
@@ -223,7 +223,7 @@ class Frustration:
         for one, other in itertools.combinations(scorers, 2):
             table = self.frame.dropna(subset=[one, other])
             x, y, rollout = (table[c].to_numpy() for c in (one, other, "rollout"))
-            rho, low, high = _spearman(x.astype(float), y.astype(float), rollout, self.seed)
+            rho, low, high = effects.rank_correlation(x.astype(float), y.astype(float), rollout, self.seed)
             rows.append({"one": one, "other": other, "replies": len(x), "rho": rho, "low": low, "high": high})
         return pd.DataFrame(rows, columns=["one", "other", "replies", "rho", "low", "high"])
 
@@ -377,26 +377,3 @@ def _whole(table: pd.DataFrame, scorer: str) -> pd.DataFrame:
 def _mean(values: Array, seed: int) -> dict[str, float]:
     """The mean of some values and its 95 % bootstrap interval; NaN for none."""
     return dict(zip(("mean", "low", "high"), effects.mean_interval(values, DRAWS, seed), strict=True))
-
-
-def _spearman(x: Array, y: Array, rollout: Sequence[int] | Array, seed: int) -> tuple[float, float, float]:
-    """Spearman's rho and its bootstrap interval over whole rollouts, whose replies belong together."""
-    from scipy.stats import rankdata
-
-    nothing = (float("nan"),) * 3
-    if len(x) < effects.FEWEST or not np.ptp(x) or not np.ptp(y):
-        return nothing
-
-    def rho(rows: Array) -> float:
-        a, b = rankdata(x[rows]), rankdata(y[rows])
-        a, b = a - a.mean(), b - b.mean()
-        length = np.sqrt((a @ a) * (b @ b))
-        return float(a @ b / length) if length else float("nan")
-
-    members = [np.flatnonzero(np.asarray(rollout) == r) for r in np.unique(rollout)]
-    rng = np.random.default_rng(seed)
-    draws = [
-        rho(np.concatenate([members[i] for i in rng.integers(len(members), size=len(members))])) for _ in range(1000)
-    ]
-    draws = [d for d in draws if np.isfinite(d)]
-    return (rho(np.arange(len(x))), *effects.interval(np.array(draws)))
