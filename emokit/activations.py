@@ -120,7 +120,7 @@ def reply_states(model: Model, prompt: str, replies: Sequence[str], block: int) 
     """What the model makes of replies to one prompt (a string as it sees it): each one's residual stream at a block,
     float32 [tokens, width], and log-probabilities in nats, [tokens].
 
-    The prompt is read once and the replies behind it, some at a time.
+    The prompt is read once and the replies behind it, some at a time; with each reply where the cache does not allow that.
     """
     from transformers import DynamicCache
 
@@ -130,6 +130,9 @@ def reply_states(model: Model, prompt: str, replies: Sequence[str], block: int) 
     done = {reply: (np.empty((0, model.width), np.float32), np.empty(0)) for reply in tails}
     todo = sorted((reply for reply, tail in tails.items() if tail), key=lambda reply: len(tails[reply]))
     seen: list[torch.Tensor] = []
+    known = DynamicCache(config=model.hf.config) if model.shares_prefix else None
+    shares = known is not None
+    skipped = 0 if shares else len(ids)  # tokens of the prompt in each row
 
     def keep(_module: torch.nn.Module, _inputs: object, output: object) -> None:
         seen[:] = [hidden(output)]
@@ -137,22 +140,23 @@ def reply_states(model: Model, prompt: str, replies: Sequence[str], block: int) 
     with ExitStack() as stack, torch.inference_mode():
         stack.enter_context(model.lock)
         stack.callback(model.blocks[block].register_forward_hook(keep).remove)
-        known = DynamicCache(config=model.hf.config)
-        first = model.forward(
-            input_ids=torch.tensor([ids], device=model.device), past_key_values=known, use_cache=True, logits_to_keep=1
-        )
+        prompt_ids = torch.tensor([ids], device=model.device)
+        first = model.forward(input_ids=prompt_ids, past_key_values=known, use_cache=shares, logits_to_keep=1)
         for start in range(0, len(todo), REPLIES):
             part = todo[start : start + REPLIES]
-            batch, _ = padded([tails[reply] for reply in part])  # what stands right of a token does not act on it
+            batch, _ = padded([[*ids[:skipped], *tails[reply]] for reply in part])  # what is on the right does not act
             cache = deepcopy(known)
-            cache.batch_repeat_interleave(len(part))
-            logits = model.forward(input_ids=batch.to(model.device), past_key_values=cache, use_cache=True)
-            before = torch.cat([first[:, -1:].expand(len(part), -1, -1), logits[:, :-1]], 1).float().log_softmax(-1)
-            chances = before.gather(2, batch.to(before.device)[:, :, None])[:, :, 0].double().cpu().numpy()
+            if cache is not None:
+                cache.batch_repeat_interleave(len(part))
+            logits = model.forward(input_ids=batch.to(model.device), past_key_values=cache, use_cache=shares)
+            before = (
+                torch.cat([first[:, -1:].expand(len(part), -1, -1), logits[:, skipped:-1]], 1).float().log_softmax(-1)
+            )
+            chances = before.gather(2, batch.to(before.device)[:, skipped:, None])[:, :, 0].double().cpu().numpy()
             for i, reply in enumerate(part):
                 count = len(tails[reply])
-                states = _finite(model, block, seen[0][i, :count].float().cpu().numpy())
-                done[reply] = states, chances[i, :count]
+                states = seen[0][i, skipped : skipped + count].float().cpu().numpy()
+                done[reply] = _finite(model, block, states), chances[i, :count]
     return [done[reply] for reply in replies]
 
 

@@ -121,12 +121,16 @@ def mean_interval(values: Array, draws: int, seed: int) -> tuple[float, float, f
     return float(values.mean()), *interval(resampled_mean(values[:, None], draws, seed))
 
 
-def sign(values: Array, share: float, draws: int, seed: int) -> int:
-    """Which way the mean of values leaves 0, by a bootstrap with an error of `share`; 0 for neither, and for fewer than 5."""
-    if len(values) < FEWEST:
+def sign(values: Array, share: float) -> int:
+    """Which way the mean of values leaves 0, by a t interval with an error of `share`; 0 for neither.
+
+    0 too where even values that all point one way are too few for so small an error: of 5, chance makes all signs equal
+    in 2 of 32 cases. A bootstrap of so few would claim far too often.
+    """
+    if not len(values) or 2.0 ** (1 - len(values)) > share:
         return 0
-    low, high = np.quantile(resampled_mean(values[:, None], draws, seed), [share / 2, 1 - share / 2])
-    return 1 if low > 0 else -1 if high < 0 else 0
+    half = student.ppf(1 - share / 2, len(values) - 1) * values.std(ddof=1) / math.sqrt(len(values))
+    return 1 if values.mean() > half else -1 if values.mean() < -half else 0
 
 
 def against_random(values: Array | float, null: Array) -> Array:

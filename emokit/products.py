@@ -21,8 +21,12 @@ class FewRows(nn.Linear):
         outputs, inputs = weight.shape
         rows = input.numel() // inputs
         least = 1 if outputs >= inputs else 2  # one row alone is slow in tall matrices only
-        few = least <= rows <= MOST and outputs * inputs >= LARGE
-        if not few or not weight.is_cpu or weight.dtype != torch.float32 or input.dtype != torch.float32:
+        if (
+            not least <= rows <= MOST
+            or not weight.is_cpu
+            or weight.dtype != torch.float32
+            or input.dtype != torch.float32
+        ):
             return super().forward(input)
         flat = input.reshape(rows, inputs)
         if rows in (1, 3):  # two and four are faster
@@ -33,7 +37,7 @@ class FewRows(nn.Linear):
 
 
 def quicken(module: nn.Module) -> None:
-    """Let every plain `nn.Linear` of a module be a `FewRows`; its weights stay as they are."""
+    """Let every large plain `nn.Linear` of a module be a `FewRows`; its weights stay as they are."""
     for part in module.modules():
-        if type(part) is nn.Linear:
+        if type(part) is nn.Linear and part.weight.numel() >= LARGE:
             part.__class__ = FewRows

@@ -149,8 +149,11 @@ class Watch:
     def states_out(self, _module: torch.nn.Module, _inputs: Any, output: Any) -> None:
         """The hook of the block: score the pass's last token."""
         if threading.get_ident() == self._thread:
-            states = hidden(output)[0, -1:].float().cpu().numpy()
-            self._scores.append(token_scores(states, self._vectors, self.block)[0])
+            self._scores.append(self.scored(output))
+
+    def scored(self, output: Any) -> Array:
+        """The scores [emotions] of the last token in what a block puts out."""
+        return token_scores(hidden(output)[0, -1:].float().cpu().numpy(), self._vectors, self.block)[0]
 
 
 class Spelling:

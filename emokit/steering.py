@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -172,7 +173,7 @@ def sweep(
 ) -> Sweep:
     """Replies at several strengths, generated as one batch, with the unsteered one (strength 0) always among them.
 
-    All rows draw the same random numbers, so that only the strength differs.
+    All rows draw the same random numbers, so that only the strength differs; with `seed=None` others each time.
 
     >>> emokit.sweep(model, vectors, "Tell me about your day.", "happy", [-0.2, 0, 0.2])
     """
@@ -183,6 +184,7 @@ def sweep(
     values = sorted({float(s) for s in strengths} | {0.0})
     prompt = model.prompt(content)
     rows = [model.encode(prompt)] * len(values)
+    seed = secrets.randbits(31) if seed is None else seed
     with steer(model, vectors, {emotion: values}, positions=positions, blocks=block) as active:
         replies = generation.replies(model, rows, max_new_tokens, temperature, [seed] * len(rows))
     name = emotion if isinstance(emotion, str) else emotion.name

@@ -99,10 +99,10 @@ class Bench:
         seed: int,
     ) -> None:
         self.model, self.vectors, self.emotions = model, vectors, list(emotions)
-        self.limit, self.temperature = limit, temperature
+        self.limit, self.temperature = int(limit), float(temperature)  # numpy's too: they are part of a key
         keys: list[str | Direction] = [*emotions, *controls]
         self.pushes: list[Push] = [(key, strength) for key in keys for strength in strengths]
-        self.seeds = [seed + i for i in range(len(keys))]  # a key has its own, at all strengths and without a push
+        self.seeds = [int(seed) + i for i in range(len(keys))]  # a key has its own, at all strengths and without a push
         self.seed_of = [s for s in self.seeds for _ in strengths]
         self.columns = [vectors.index(emotion) for emotion in emotions]
         self.log = Log(cache_dir() / "calibrated" / f"{model.fingerprint}-{vectors.digest}.jsonl", "key")

@@ -183,7 +183,7 @@ class EmotionVectors:
         >>> vectors.to_gguf("happy.gguf", {"happy": 0.2})
         """
         added = deltas(self, strengths, blocks)
-        if any(len(rows) > 1 for rows in added.values()):
+        if any(np.ndim(strength) for strength in strengths.values()):
             raise EmokitError("lists of strengths", strengths, "A file holds one strength each; write several files.")
         made = self.provenance.get("model", {})
         parts = " + ".join(f"{s:g} {k if isinstance(k, str) else k.name}" for k, s in strengths.items())

@@ -47,7 +47,7 @@ class DoseResult(DoseCurves):
     """What may be said of the scores of all panels: signs against permuted emotion labels, and the verdict."""
 
     def signs(self, kind: str = "panel", block: int | None = None) -> Signs:
-        """The sign statistic of the panels, ladders or "paraphrases": score(last) - score(first) against the expectation.
+        """The sign statistic of each "panel", "ladder", "twin", or of the "paraphrases": score(last) - score(first) against the expectation.
 
         p is the share of 2,000 permutations of the emotion labels with as many signs right, the real labelling included.
         """

@@ -7,7 +7,7 @@ from conftest import hooks, tiny_model
 from test_architectures import CONFIGS, built, byte_tokenizer, logits, random_vectors
 
 import emokit
-from emokit import EmokitError, chances
+from emokit import EmokitError, activations, chances
 from emokit.experiments import budget, choices, choices_result
 from emokit.experiments.choices import Choice
 from emokit.experiments.conditions import Condition
@@ -51,6 +51,15 @@ def test_a_prefix_is_read_once_where_the_cache_takes_several_tokens(arch):
     assert arch.shares_prefix == (arch.name != "qwen3_next")
     expected = [(1, length), (4, len(TAILS[3]) - 1)] if arch.shares_prefix else [(4, length + len(TAILS[3]))]
     assert seen == expected
+
+
+def test_replies_behind_a_prompt_are_those_of_one_pass_over_both(arch):
+    """The oracle: one pass over prompt and reply, without a cache; the last architecture can't read behind one."""
+    start = len(arch.encode(PROMPT))
+    for reply, (states, nats) in zip(TAILS, activations.reply_states(arch, PROMPT, TAILS, 1), strict=True):
+        whole = activations.token_states(arch, arch.encode(PROMPT + reply), [1])[start:, 0]
+        np.testing.assert_allclose(states, whole, atol=2e-3)
+        assert nats.sum() == pytest.approx(alone(arch, PROMPT, reply), abs=2e-3)
 
 
 def test_single_tokens_need_one_row_alone(model):

@@ -20,6 +20,18 @@ def test_a_perfect_order_of_six_values_is_one_of_360_and_a_flat_curve_shows_noth
     assert effects.spearman(np.ones(6)) == (0.0, 1.0)
 
 
+def test_a_sign_is_claimed_no_oftener_than_its_error():
+    """The oracle: noise about 0, of the numbers of values and the errors that the experiments ask for."""
+    rng = np.random.default_rng(0)
+    for count, share in ((6, 0.05), (10, 0.05), (10, 0.01), (24, 0.01)):
+        wrong = np.mean([effects.sign(rng.standard_normal(count), share) != 0 for _ in range(4000)])
+        assert wrong <= share + 3 * np.sqrt(share / 4000)
+    assert effects.sign(np.array([1, 1.1, 0.9, 1, 1.05, 1]), 0.05) == 1
+    assert effects.sign(-np.array([1, 1.1, 0.9, 1, 1.05, 1]), 0.05) == -1
+    assert effects.sign(np.ones(6), 0.001) == 0  # all six point one way in 1 of 32 cases
+    assert effects.sign(np.array([]), 0.05) == 0
+
+
 def test_many_values_have_drawn_orders_the_real_one_first_and_always_the_same():
     drawn = effects.orders(9)
     assert drawn.shape == (effects.ORDERS, 9)

@@ -207,10 +207,16 @@ def test_a_rise_is_held_against_the_control_and_random_directions():
     flat = [[(0, 0, 0), (0, 0, 0), (0.1, 0, 0)]] * 5
     one = result(made([[0] * 3] * 5, scores=up) + made([[0] * 3] * 5, arm="b", start=9, scores=flat), turns)
     rise = one.rise("frustrated", "a", "b")
-    assert (rise.value, rise.low, rise.high, rise.rank, rise.rollouts) == pytest.approx((0.4, 0.4, 0.4, 1, 5))
+    assert (rise.value, rise.low, rise.high, rise.rank, rise.pairs) == pytest.approx((0.4, 0.4, 0.4, 1, 5))
     few = result(made([[0] * 3] * 5, scores=up) + made([[0] * 3] * 4, arm="b", start=9, scores=flat[:4]), turns)
     assert few.rise("frustrated", "a", "b").value == pytest.approx(0.4)
-    assert np.isnan(few.rise("frustrated", "a", "b").low)  # of four rollouts there is no interval
+    assert np.isnan(few.rise("frustrated", "a", "b").low)  # of four pairs there is no interval
+    odd = [[(0, 0, 0), (0, 0, 0), (r, 0, 0)] for r in (0.5, -0.9, 0.3, 0.1, 0.8)]  # what a puzzle adds is in both arms
+    both = [[(0, 0, 0), (0, 0, 0), (row[2][0] - 0.4, 0, 0)] for row in odd]
+    paired = result(made([[0] * 3] * 5, scores=odd) + made([[0] * 3] * 5, arm="b", start=9, scores=both), turns)
+    assert [getattr(paired.rise("frustrated", "a", "b"), k) for k in ("value", "low", "high")] == pytest.approx(
+        [0.4] * 3
+    )
     assert one.rise("calm", "a", "b").value == 0
     assert rise.p < one.rise("desperate", "a", "b").p
     assert np.isnan(result(made([[0] * 3]), turns).rise("calm", "a", "b").value)

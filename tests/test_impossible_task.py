@@ -9,7 +9,7 @@ from conftest import tiny_model
 
 import emokit
 from emokit import EmokitError, effects, results
-from emokit.experiments import impossible_task, sandbox, scripted
+from emokit.experiments import choices_result, impossible_task, sandbox, scripted
 from emokit.experiments.attempts import gave_up, handed_in
 from emokit.experiments.impossible_task import TASKS, script
 from emokit.experiments.rollouts import conditions
@@ -185,6 +185,9 @@ def test_rollouts_are_counted_kept_and_not_made_again(small, tmp_path, monkeypat
     assert {row["outcome"] for row in found.rows} == {"no program"}
     monkeypatch.setattr("emokit.generation.reply_tokens", None)
     assert impossible_task.outcomes(model, vectors, TASKS[:2], under, **settings).rows == found.rows
+    monkeypatch.undo()
+    other = impossible_task.outcomes(model, vectors, TASKS[:1], under[:1], **settings, seeds=2, seed=5)
+    assert [row["seed"] for row in other.rows] == [5, 6]
 
 
 def test_without_a_sandbox_no_rollout_begins(small, monkeypatch):
@@ -204,7 +207,22 @@ def test_without_a_sandbox_no_rollout_begins(small, monkeypatch):
     assert np.allclose(again.trace.scores, found.trace.scores, rtol=1e-4, atol=1e-5)
     assert np.allclose(again.choices.gap, found.choices.gap, rtol=1e-4)
     assert set(found.figures()) == {"choices", "trace"}
-    assert found.to_frame().condition[0] == "none"
+    frame = found.to_frame().set_index("condition")
+    assert frame.loc["none", ["code", "words"]].tolist() == [0, 0]
+    assert frame.loc["+calm", "code"] == pytest.approx(found.change("+calm")[0])
+
+
+def test_programs_and_letters_are_kept_apart_and_tasks_count_once():
+    """The oracle: sums by hand of two tasks' programs, one of them in two places, and of one task's letters."""
+    names = ("a b code 2", "a b code 4", "c code 2", "c words 2")
+    tokens = np.array([[0.0, 0, 0, 0], [1, 3, 7, 100]])[:, :, None].repeat(2, 2)
+    measured = choices_result.Choices(("none", "+calm"), names, 10 * tokens, tokens)
+    assert scripted.forms(measured) == {"code": 2, "words": 1}
+    assert scripted.by_task(measured, "code").tolist() == [[0, 0], [2, 7]]
+    assert scripted.by_task(measured, "words").tolist() == [[0], [1000]]
+    found = impossible_task.ImpossibleTask(None, measured, None)
+    assert found.change("+calm")[0] == 4.5
+    assert len(found.plot_choices().axes) == 2
 
 
 # the scripted transcripts

@@ -96,6 +96,10 @@ def test_reading_and_batches_are_left_out(board, model, vectors):
     before = board.reading
     emokit.read(model, vectors, "Something else.")
     model.logprobs("The sky is", [" blue"])
+    model.logprobs(
+        "The sky over the harbour is always ", ["blue at noon", "grey at noon"]
+    )  # a prefix that is read once
+    emokit.activations.reply_states(model, model.prompt("Hello"), ["One.", "Another."], 0)
     emokit.sweep(model, vectors, "Hello", "happy", [-0.2, 0.2], max_new_tokens=3)
     assert board.reading.tokens == before.tokens
     np.testing.assert_array_equal(board.reading.scores, before.scores)
@@ -110,6 +114,19 @@ def test_a_reply_begun_later_on_another_thread_takes_over(board, model, vectors)
     for _ in first:
         pass
     assert board.reading.tokens == watched(model, vectors, "Second.", max_new_tokens=6).tokens
+
+
+def test_the_reading_may_be_asked_for_while_it_grows(board, model):
+    """Two threads spell the same reply: the timer that shows it, and a cell."""
+    for _ in model.stream(CHAT, max_new_tokens=60, temperature=1.0, seed=1):
+        if board._follower.seen():
+            threads = [threading.Thread(target=lambda: board.reading) for _ in range(4)]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+    got = board.reading
+    assert len(got.tokens) == len(got.scores) == len(board._follower._spelling.pieces) + 1
 
 
 def test_a_raw_generate_is_seen_too(board, model):

@@ -207,6 +207,10 @@ def test_rollouts_inside_a_steer_and_abouts_that_are_no_data_are_refused(model, 
         conditions(vectors, ["hapy"])
     with pytest.raises(EmokitError, match="strength"):
         conditions(vectors, ["happy"], -0.1)
+    with pytest.raises(EmokitError, match="no strength for"):
+        conditions(vectors, ["happy", "sad"], {"sad": 0.1})
+    (_, drawn) = conditions(vectors, [], 0.3)
+    assert list(drawn.strengths.values()) == [0.3]
 
 
 def test_instructions_go_before_the_first_message_where_there_is_no_system(model):

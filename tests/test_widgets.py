@@ -38,7 +38,29 @@ def test_the_newest_request_wins_and_the_running_one_is_told_to_stop():
     worker.close()
 
 
-def test_errors_are_shown_and_raised_again_once():
+def test_a_stop_from_another_thread_ends_the_wait_for_what_never_began():
+    began, go_on = threading.Event(), threading.Event()
+
+    def work(stop):
+        began.set()
+        go_on.wait(5)
+
+    worker = Latest(work, failed=print)
+    worker.submit()
+    assert began.wait(5)
+    worker._thread = threading.current_thread()  # no other thread picks up what is submitted now
+    with worker._changed:
+        worker._running = None
+    waiter = threading.Thread(target=worker.wait)
+    worker.submit()
+    waiter.start()
+    worker.stop()
+    waiter.join(2)
+    assert not waiter.is_alive()
+    go_on.set()
+
+
+def test_errors_are_shown_once_and_raised_by_every_wait():
     seen = []
 
     def work(stop):
@@ -46,9 +68,9 @@ def test_errors_are_shown_and_raised_again_once():
 
     worker = Latest(work, failed=seen.append)
     worker.submit()
-    with pytest.raises(EmokitError):
-        worker.wait(5)
-    assert worker.wait(5)
+    for _ in range(2):
+        with pytest.raises(EmokitError):
+            worker.wait(5)
     assert len(seen) == 1
     worker.submit()  # it still works after an error
     with pytest.raises(EmokitError):

@@ -121,7 +121,7 @@ class CautionResult:
                 for name, found in (("mild", mild - none), ("further", strong - mild)):
                     middle = effects.mean_interval(found, DRAWS, 0)
                     row |= dict(zip((name, f"{name}_low", f"{name}_high"), middle, strict=True))
-                    bounds[name] = effects.sign(found, share, DRAWS, 0)
+                    bounds[name] = effects.sign(found, share)
                 if len(sizes) < 2 or len(none) < effects.FEWEST:
                     row |= dict.fromkeys(("further", "further_low", "further_high"), float("nan"))
                     bounds["further"] = 0
@@ -187,6 +187,8 @@ class CautionResult:
     @property
     def said(self) -> str:
         """What came out, in a sentence; 5 % of error are shared out among all emotions and both measures."""
+        if not self.measures:
+            return "no dilemma was measured"
         moved, turned, random, drawn = [], [], 0, 0
         for measure in self.measures:
             slopes, bends = self.slopes(measure), self.bends(measure)
@@ -229,10 +231,10 @@ class CautionResult:
         """Every figure by name, as a function that draws it."""
         return {measure: partial(self.plot, measure) for measure in self.measures}
 
-    def _repr_png_(self) -> bytes:
+    def _repr_png_(self) -> bytes | None:
         from .. import plots
 
-        return plots.png(self.plot())
+        return plots.png(self.plot()) if "replies" in self.measures else None
 
     def record(self) -> dict[str, Any]:
         """All that was measured as plain data, from which `recalled` makes the result again; and the derived tables."""

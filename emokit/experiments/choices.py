@@ -248,6 +248,7 @@ def checked_conditions(conditions: Conditions) -> list[Condition]:
     for condition in conditions:
         if not isinstance(condition, Condition):
             raise EmokitError("not a condition", condition, 'Use {"none": {}, "calm": {"calm": 0.1}}, or Conditions.')
+        check_kinds((condition.strengths, Mapping))
     names = [condition.name for condition in conditions]
     if not names or len(set(names)) < len(names):
         raise EmokitError("no conditions, or two of one name", names, "Give each its own name.")

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .. import trials
-from ..errors import check_list, check_number
+from ..errors import EmokitError, check_list, check_number
 from ..models import Message, Model
 from ..vectors import Direction, EmotionVectors
 
@@ -60,6 +60,8 @@ def conditions(
     (Condition(none), Condition(-calm), Condition(+calm), Condition(random 0), Condition(told it may give up))
     """
     check_list(emotions, "emotions")
+    if isinstance(strength, Mapping) and (lacking := [e for e in emotions if e not in strength]):
+        raise EmokitError("no strength for", lacking, f"Give one for each of: {', '.join(emotions)}.")
     strengths = {e: strength[e] if isinstance(strength, Mapping) else strength for e in emotions}
     found = [Condition("none", block=block)]
     for emotion, size in strengths.items():
@@ -67,7 +69,7 @@ def conditions(
         check_number(size, "a strength", least=0)
         for sign, factor in (("-", -1), ("+", 1)):
             found.append(Condition(f"{sign}{emotion}", {emotion: factor * size}, None, block, "steering"))
-    largest = max(strengths.values(), default=STRENGTH)
+    largest = max(strengths.values(), default=STRENGTH if isinstance(strength, Mapping) else strength)
     for i in range(randoms):
         direction = vectors.random(seed + i)
         found.append(Condition(direction.name, {direction: largest}, None, block, "random"))

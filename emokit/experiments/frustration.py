@@ -142,6 +142,8 @@ def run(
     check_whole(randoms, "a number of random directions")
     check_whole(judged, "a number of judged replies")
     check_whole(seed, "a seed")
+    if judge is not None:
+        check_kinds((judge, Model))
     if not arms or len({arm.name for arm in arms}) < len(arms):
         raise EmokitError("no arms, or two of one name", [arm.name for arm in arms], "Give each Arm its own name.")
     if emotions is None:

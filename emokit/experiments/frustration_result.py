@@ -88,6 +88,18 @@ class Frustration:
         return [emotion for emotion in READ if emotion in self.emotions]
 
     @property
+    def steered(self) -> str:
+        """The first arm that was played under steering, or the first of all."""
+        return next((arm for arm, condition in self._groups() if condition != "none"), next(iter(self.turns)))
+
+    @property
+    def compared(self) -> tuple[str, str] | None:
+        """The first arm that was played, and its control, in which nothing was rejected; None where there is none."""
+        arms = [arm for arm, condition in self._groups() if condition == "none"]
+        control = next((arm for arm in arms[1:] if "continue" in arm), None)
+        return (arms[0], control) if control else None
+
+    @property
     def played(self) -> int:
         """How many rollouts there are."""
         return len({reply.rollout for reply in self.replies})
@@ -134,6 +146,7 @@ class Frustration:
         and for the scorers the `share` of high ones with its Wilson interval."""
         import pandas as pd
 
+        check_known(value, ("rule", "judge", *self.shown), "value")
         rows = []
         for arm in dict.fromkeys(a for a, c in self._groups() if c == condition):
             table = self._of(arm, condition)
@@ -158,7 +171,8 @@ class Frustration:
         with a bootstrap interval over seeds."""
         import pandas as pd
 
-        arm = arm or next((a for a, c in self._groups() if c != "none"), next(iter(self.turns)))
+        check_known(value, ("rule", "judge", *self.shown), "value")
+        arm = arm or self.steered
         how = "max" if value in ("rule", "judge") else "mean"
         tables = {c: self._of(arm, c) for a, c in self._groups() if a == arm}
         if how == "max":
@@ -183,33 +197,29 @@ class Frustration:
     def rise(self, emotion: str, arm: str = "8 turns, neutral", against: str = "8 turns, continue") -> Rise:
         """How much further an emotion's score rises from the first to the last turn in an arm than in its control.
 
-        The interval is a bootstrap over rollouts; `p` the share of 1,000 random directions in the span of the emotions
-        whose difference is as large, `rank` the place among all emotions, 1 for the largest: both compare directions, and
-        say nothing of other rollouts. There is no interval of fewer than 5 rollouts in either.
+        Of pairs of rollouts with one seed, and so one puzzle. The interval is a bootstrap over pairs; `p` the share of 1,000
+        random directions in the span of the emotions whose difference is as large, `rank` the place among all emotions, 1
+        for the largest: both compare directions, and say nothing of other rollouts. Fewer than 5 pairs have no interval.
         """
         column = emotion_index(emotion, self.emotions)
         one, other = self._rises(arm), self._rises(against)
-        if not len(one) or not len(other):
+        pairs = np.array([one[seed] - other[seed] for seed in one if seed in other])
+        if not len(pairs):
             return Rise(emotion, float("nan"), float("nan"), float("nan"), 1.0, 0, 0)
-        difference = one.mean(0) - other.mean(0)
+        difference = pairs.mean(0)
         null = effects.random_scores(difference, self.gram, self.seed)
-        rng = np.random.default_rng(self.seed)
-        draws = [rows[rng.integers(len(rows), size=(DRAWS, len(rows)))][..., column].mean(1) for rows in (one, other)]
-        fewest = min(len(one), len(other))
-        low, high = effects.interval(draws[0] - draws[1] if fewest >= effects.FEWEST else np.array([]))
-        value = float(difference[column])
+        value, low, high = effects.mean_interval(pairs[:, column], DRAWS, self.seed)
         p = (1 + int((np.abs(null) >= abs(value)).sum())) / (1 + len(null))
-        return Rise(emotion, value, low, high, p, 1 + int((difference > value).sum()), fewest)
+        return Rise(emotion, value, low, high, p, 1 + int((difference > value).sum()), len(pairs))
 
-    def _rises(self, arm: str) -> Array:
-        """Last turn minus first of every emotion in the whole, unsteered rollouts of an arm: [rollouts, emotions]."""
+    def _rises(self, arm: str) -> dict[int, Array]:
+        """Last turn minus first of every emotion [emotions], by seed, in the whole and unsteered rollouts of an arm."""
         ends: dict[int, dict[int, Array]] = {}
         for reply in self.replies:
             if (reply.arm, reply.condition) == (arm, "none") and reply.turn in (1, self.turns[arm]):
-                ends.setdefault(reply.rollout, {})[reply.turn] = np.array(reply.scores, float)
-        found = [e[self.turns[arm]] - e[1] for e in ends.values() if len(e) == 2]
-        found = [f for f in found if np.isfinite(f).all()]
-        return np.array(found).reshape(-1, len(self.emotions))
+                ends.setdefault(reply.seed, {})[reply.turn] = np.array(reply.scores, float)
+        found = {seed: end[self.turns[arm]] - end[1] for seed, end in ends.items() if len(end) == 2}
+        return {seed: rise for seed, rise in found.items() if np.isfinite(rise).all()}
 
     # agreement
 
@@ -232,13 +242,11 @@ class Frustration:
     @property
     def verdict(self) -> str:
         """One sentence: how often the longest rejected conversations were scored high, beside their control."""
-        arms = [a for a, c in self._groups() if c == "none"]
-        if not arms:
+        first = next((arm for arm, condition in self._groups() if condition == "none"), None)
+        if first is None:
             return "nothing was played"
-        first = arms[0]
         text = f"{first}: a score of {HIGH} or more in {self.rate(first)!r} rollouts"
-        control = next((a for a in arms if "continue" in a and a != first), None)
-        return f"{text}; {control}: {self.rate(control)!r}" if control else text
+        return f"{text}; {self.compared[1]}: {self.rate(self.compared[1])!r}" if self.compared else text
 
     def __repr__(self) -> str:
         return f"Frustration({self.model}, {self.played} of {self.wanted} rollouts; {self.verdict})"
@@ -257,7 +265,7 @@ class Frustration:
         }
         if not scorer:
             title = f"{self.model}, block {self.block}"
-            title += f": {self.rise(value, *list(self.turns)[:2])!r}" if len(self.turns) > 1 else ""
+            title += f": {self.rise(value, *self.compared)!r}" if self.compared else ""
             return plots.turns(lines, ylabel=f"score of {value} on the reply", title=title)
         plain = self.frame[self.frame.condition == "none"][value].dropna()
         title = f"{self.model}: {int((plain >= HIGH).sum())} of {len(plain)} unsteered replies score {HIGH} or more of 10 ({value})"
@@ -284,7 +292,8 @@ class Frustration:
             labels = list(table.condition)
             columns[name] = list(zip(table["mean"], table.low, table.high, strict=True))
         pairs = int(table.pairs.max()) if len(table) else 0
-        title = f"{self.model}: changes against no steering, {pairs} pairs of 3-turn rollouts"
+        turns = self.turns[self.steered]
+        title = f"{self.model}: changes against no steering, {pairs} pairs of {turns}-turn rollouts"
         return plots.changes(labels, columns, bands=bands, title=title)
 
     def figures(self) -> dict[str, Callable[[], Figure]]:
@@ -310,7 +319,7 @@ class Frustration:
             "by_turn": self.by_turn(),
             "agreement": self.agreement(),
             "effects": self.effects(),
-            "rise": [asdict(self.rise(e, *list(self.turns)[:2])) for e in self.shown] if len(self.turns) > 1 else [],
+            "rise": [asdict(self.rise(e, *self.compared)) for e in self.shown] if self.compared else [],
             "quotes": self.quotes(10),
         }
         if self.judge:
@@ -352,7 +361,7 @@ class Frustration:
 class Rise:
     """How much further an emotion's score rises over the turns than in the control: `value` with its interval, `p`, `rank`.
 
-    `rollouts` there are in the arm or its control, whichever has fewer.
+    `pairs` of rollouts there are, one of the arm and one of its control with the same seed.
     """
 
     emotion: str
@@ -361,11 +370,11 @@ class Rise:
     high: float
     p: float
     rank: int
-    rollouts: int
+    pairs: int
 
     def __repr__(self) -> str:
         found = effects.shown((self.value, self.low, self.high), "+.3f")
-        return f"{self.emotion} {found} over the turns beyond the control ({self.rollouts} rollouts of each); p among directions {self.p:.2f}"
+        return f"{self.emotion} {found} over the turns beyond the control ({self.pairs} pairs of rollouts); p among directions {self.p:.2f}"
 
 
 def _whole(table: pd.DataFrame, scorer: str) -> pd.DataFrame:

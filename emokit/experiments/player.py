@@ -73,7 +73,8 @@ class Player:
     def __init__(
         self, model: Model, vectors: EmotionVectors, limit: int, temperature: float, read: tuple[str, ...]
     ) -> None:
-        self.model, self.vectors, self.limit, self.temperature, self.read = model, vectors, limit, temperature, read
+        self.model, self.vectors, self.read = model, vectors, read
+        self.limit, self.temperature = int(limit), float(temperature)  # numpy's too: they are part of a key
         self.columns = [vectors.index(emotion) for emotion in read]
         self.block = vectors.best_block
 

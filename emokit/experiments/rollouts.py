@@ -35,7 +35,7 @@ ROWS = 16  # rollouts that run as one batch
 
 def runs(scripts: Sequence[Script], under: Sequence[Condition], seeds: Sequence[int]) -> list[Run]:
     """Every script under every condition with every seed; seeds outermost, so that a stop leaves an even share of each."""
-    return [Run(script, condition, seed) for seed in seeds for script in scripts for condition in under]
+    return [Run(script, condition, int(seed)) for seed in seeds for script in scripts for condition in under]
 
 
 @dataclass(frozen=True, eq=False)

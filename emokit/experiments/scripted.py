@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .. import activations, effects
-from ..errors import EmokitError, check_kinds, check_list, check_whole, emotion_index
+from ..errors import EmokitError, check_kinds, check_known, check_list, check_whole, emotion_index
 from ..models import Message, Model
 from ..reading import token_scores
 from ..remake import Remade
@@ -221,6 +221,34 @@ def tempting(
                 asked[-1] = {**asked[-1], "content": asked[-1]["content"] + NEXT}
                 found.append(Choice(f"{each.name} words {n}", asked, (CHEAT, HONEST), letters=True))
     return found
+
+
+def forms(measured: Choices) -> dict[str, int]:
+    """What `tempting` asked in, "code" or "words", and in how many tasks."""
+    found = {form: {_task(name) for name in measured.names if _form(name) == form} for form in ("code", "words")}
+    return {form: len(tasks) for form, tasks in found.items() if tasks}
+
+
+def by_task(measured: Choices, form: str) -> Array:
+    """How much likelier the cheat is in each task, [conditions, tasks], mean over the places in its transcript.
+
+    Nats a token between two programs ("code"), nats between two letters ("words").
+    """
+    check_known(form, forms(measured), "form")
+    tasks: dict[str, list[int]] = {}
+    for i, name in enumerate(measured.names):
+        if _form(name) == form:
+            tasks.setdefault(_task(name), []).append(i)
+    values = measured.per_token if form == "code" else measured.gap
+    return np.stack([values[:, places].mean(1) for places in tasks.values()], axis=1)
+
+
+def _task(name: str) -> str:
+    return name.rsplit(" ", 2)[0]
+
+
+def _form(name: str) -> str:
+    return name.rsplit(" ", 2)[1]
 
 
 def tempted(

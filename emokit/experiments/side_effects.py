@@ -17,7 +17,7 @@ from ..trials import REPORTED, divergence, repeated
 from ..vectors import EmotionVectors
 from . import caution, choices, tone
 from .budget import shared_within
-from .caution_result import by_dilemma
+from .caution_result import by_dilemma, whole
 from .choices import Conditions, Kept, by_row, checked_conditions, grouped
 from .choices_result import DRAWS
 from .conditions import Condition, row_of
@@ -105,7 +105,7 @@ def run(
     if dilemmas:
         forced = [choice for dilemma in dilemmas for choice in dilemma.choices() if not choice.letters]
         found = choices.run(model, vectors, forced, told, budget_minutes=part, quiet=quiet)
-        gains = by_dilemma(found)
+        gains = by_dilemma(found) if whole(found, "replies") else gains
     right, repeats = np.full((len(told), len(given)), np.nan), np.full((len(told), len(OPEN)), np.nan)
     if replies:
         texts = [put(problem, "neutral", i) for i, problem in enumerate(given)]
@@ -244,7 +244,7 @@ class SideEffects:
             costs = []
             for measure, worse in WORSE.items():
                 found = self._paired(condition, measure)
-                if effects.sign(found, share, DRAWS, 0) == worse:
+                if effects.sign(found, share) == worse:
                     costs.append(f"{measure} {found.mean():+.2f}")
             if costs:
                 told.append(f"{condition} ({', '.join(costs)})")

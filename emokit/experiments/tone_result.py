@@ -174,7 +174,7 @@ class ToneResult:
         for tone in self.tones[1:]:
             for measure in MEASURES:
                 found = self._paired(tone, measure, "neutral")
-                if effects.sign(found, share, DRAWS, self.seed):
+                if effects.sign(found, share):
                     told.append(f"{tone} changes {measure} by {found.mean():+.2f}")
         return "; ".join(told) or "no tone changes accuracy, confidence or length beyond chance"
 

@@ -45,7 +45,7 @@ def turns(
         axes[0, 0].set_ylabel(ylabel)
         if limits:
             axes[0, 0].set_ylim(*limits)
-        figure.suptitle(textwrap.fill(title, 90), fontsize=11, x=0.01, ha="left", parse_math=False)
+        figure.suptitle(textwrap.fill(title, 80), fontsize=11, x=0.01, ha="left", parse_math=False)
     return figure
 
 
@@ -86,7 +86,7 @@ def changes(
         axes[0, 0].set_yticks(range(len(labels)), [label.replace("$", r"\$") for label in labels], fontsize=9)
         axes[0, 0].set_ylim(len(labels) - 0.5, -0.5)
         note = "lines: 95 % intervals; filled: 0 lies outside" + ("; grey: random directions" if bands else "")
-        width = 40 + 36 * len(columns)
+        width = 34 + 36 * len(columns)
         figure.suptitle(textwrap.fill(title, width) + "\n" + note, fontsize=10, x=0.01, ha="left", parse_math=False)
     return figure
 
@@ -114,6 +114,7 @@ def strength_curves(
                 markersize=5, linewidth=2, capsize=3, label="the direction, 95 %" if i == 0 else None,
             )  # fmt: skip
             axis.set_title(name, fontsize=10, parse_math=False)
+            axis.tick_params(labelbottom=i + columns >= len(curves))  # also where the plot below is left out
         for axis in list(axes.flat)[len(curves) :]:
             axis.set_visible(False)
         axes[0, 0].legend(fontsize=8, loc="best")

@@ -80,8 +80,7 @@ class Board(anywidget.AnyWidget):
 
     def run(self) -> None:
         """Begin a run with the settings as they are; returns at once."""
-        names = self.trait_names(runs=True)
-        self._worker.submit(SimpleNamespace(**{name: getattr(self, name) for name in names}))
+        self._submit()
 
     def stop(self) -> None:
         """End the run at its next token."""
@@ -116,14 +115,21 @@ class Board(anywidget.AnyWidget):
         with self._mutex:
             self.view = self.view | changes
 
+    def _submit(self, **more: Any) -> None:
+        """Ask for a run with the settings as they are now, and `more` of the kind."""
+        with self._mutex:  # else a snapshot made earlier, on another thread, could be the newest request
+            settings = {name: getattr(self, name) for name in self.trait_names(runs=True)}
+            self._worker.submit(SimpleNamespace(**settings, **more))
+
     @contextmanager
     def _hold(self) -> Iterator[None]:
         """Within the `with`, a change of settings begins no run."""
-        before, self._held = self._held, True
-        try:
-            yield
-        finally:
-            self._held = before
+        with self._mutex:
+            before, self._held = self._held, True
+            try:
+                yield
+            finally:
+                self._held = before
 
     # the machinery
 

@@ -115,15 +115,16 @@ class SteeringConsole(Board):
         moved = {name: settings.pop(name) for name in list(settings) if name not in names}
         block = settings.get("block", self.block)
         strengths = self._checked(moved, self._vectors.block(block)) if moved else {}
-        super().set(**settings, **({"strengths": self.strengths | strengths} if moved else {}))
+        if moved:
+            settings["strengths"] = {**settings.get("strengths", self.strengths), **strengths}
+        super().set(**settings)
 
     def sweep(self, emotion: str | None = None) -> None:
         """Begin a sweep of one emotion over its slider: five replies from one batch, in `view["sweep"]`."""
         if emotion is not None:
             self._vectors.index(emotion)
             self.swept = emotion
-        names = self.trait_names(runs=True)
-        self._worker.submit(SimpleNamespace(sweep=self.swept, **{name: getattr(self, name) for name in names}))
+        self._submit(sweep=self.swept)
 
     def to_json(self) -> str:
         """The history as JSON, with the model and the vectors' origin."""
@@ -229,7 +230,7 @@ class SteeringConsole(Board):
         return {emotion: round(float(strength), 6) for emotion, strength in strengths.items()}
 
     def _limits(self, block: int) -> list[float]:
-        """A slider's ends: the working strengths at a block, and 0.5 to a side on which none is known."""
+        """A slider's ends: the working strengths at a block, and `LIMIT` to a side on which none is known."""
         if self._calibration is None:
             return [-LIMIT, LIMIT]
         try:

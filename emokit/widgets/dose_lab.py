@@ -205,7 +205,8 @@ class DoseLab(Board):
 
     def _shown(self) -> tuple[DoseResult, Conclusion]:
         self.wait()
-        assert self._now is not None  # else `wait` has raised
+        if self._now is None:
+            raise EmokitError("nothing was run yet", do="Let the board's run end.")
         return self._now
 
     def _figure(self) -> Figure | None:

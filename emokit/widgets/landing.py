@@ -66,7 +66,7 @@ def land(model: Model, vectors: EmotionVectors, planes: Sequence[PCA], text: str
     check_text(text)
     if not text.strip():
         raise EmokitError("the text is empty", text, "Type a word or a sentence.")
-    places, scores = projected(vectors, planes, states(model, [text]))
+    places, scores = projected(vectors, planes, states(model, [text], cache=False))
     blocks, components = len(planes), places.shape[2]
     nothing = np.full(blocks, np.nan)
     return Landing(
@@ -95,12 +95,15 @@ def _far(place: Array, cloud: Array) -> float:
     return float((far >= far[0] - 1e-9).mean())
 
 
-def states(model: Model, texts: Sequence[str]) -> Array:
-    """Mean residual stream over each text's own tokens, behind `LEAD`: float32 [texts, blocks, width]; cached."""
+def states(model: Model, texts: Sequence[str], cache: bool = True) -> Array:
+    """Mean residual stream over each text's own tokens, behind `LEAD`: float32 [texts, blocks, width].
+
+    With `cache`, kept on disk: for texts that come again, not for what somebody types.
+    """
     lead = model.encode(LEAD)
     encoded = [model.encode(f"{LEAD} {text}") for text in texts]
     spans = [(_shared(lead, ids), len(ids)) for ids in encoded]
-    return activations.span_means(model, encoded, spans)
+    return activations.span_means(model, encoded, spans, cache)
 
 
 def _shared(lead: list[int], ids: list[int]) -> int:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import threading
+import weakref
+from collections.abc import Callable
 from contextlib import closing
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -12,7 +14,7 @@ import traitlets
 
 from ..errors import check_kinds
 from ..models import Model
-from ..reading import Reading, Watch
+from ..reading import Reading, Spelling, Watch
 from ..vectors import EmotionVectors
 from .board import Board, front
 from .reader import packed
@@ -26,8 +28,8 @@ PAUSE = 0.05  # seconds between messages to the front end
 class LiveMonitor(Board):
     """Follows any reply that the model generates, in a cell, on another board or from its own prompt field.
 
-    Text coloured by an emotion, and meters of the highest over the last tokens. What is not the writing of one reply is
-    left out: reading, and batches as in a sweep. It watches until it is closed. From Python:
+    Text coloured by an emotion, and meters of the highest over the last tokens, from a reply's second token on. What is not
+    the writing of one reply is left out: reading, log-probabilities, and batches as in a sweep. It watches until it is closed. From Python:
 
     >>> board = emokit.widgets.LiveMonitor(model, vectors)
     >>> model.generate("My dog is missing.")
@@ -119,13 +121,21 @@ class LiveMonitor(Board):
 
 
 class Follower(Watch):
-    """A `Watch` of whatever reply a model writes, on any thread, until it is detached."""
+    """A `Watch` of whatever reply a model writes, on any thread, until it is detached.
+
+    A reply is a pass of one text that fills an empty cache, and the passes that go on with that very cache: what is only
+    measured goes on with copies of it, or not at all.
+    """
 
     def __init__(self, model: Model, vectors: EmotionVectors, block: int, told: Any) -> None:
         super().__init__(model, vectors, block)
         self._told, self._handles = told, list[Any]()
-        self._writing: int | None = None  # the thread whose pass is one of a reply
-        self._fresh = False  # whether that pass is the reply's first
+        self._writing: int | None = None  # the thread whose pass may be one of a reply
+        self._cache: Any = None  # of that pass
+        self._first: SimpleNamespace | None = (
+            None  # the pass that filled a cache last, a reply's first if another follows
+        )
+        self._followed: Callable[[], Any] = lambda: None  # the cache of the reply that is followed, while there is one
         self._lock = threading.RLock()
 
     def attach(self) -> None:
@@ -144,6 +154,12 @@ class Follower(Watch):
             handle.remove()
         self._handles = []
 
+    @property
+    def reading(self) -> Reading:
+        """As that of `Watch`, while no other thread adds to it."""
+        with self._lock:
+            return super().reading
+
     def seen(self) -> Reading | None:
         """The reading so far, or None."""
         with self._lock:
@@ -151,28 +167,38 @@ class Follower(Watch):
 
     def pass_begins(self, _module: torch.nn.Module, _inputs: Any, settings: dict[str, Any]) -> None:
         """Only a pass with a cache writes a reply; reading has none, and ends before the head."""
-        cache = settings.get("past_key_values")
-        self._writing = threading.get_ident() if cache is not None else None
-        self._fresh = cache is not None and cache.get_seq_length() == 0
+        self._cache = settings.get("past_key_values")
+        self._writing = threading.get_ident() if self._cache is not None else None
 
     def pass_ends(self, *_: Any) -> None:
         """The hook of the whole model."""
-        self._writing = None
+        self._writing = self._cache = None
 
     def tokens_in(self, _module: torch.nn.Module, inputs: Any, _output: Any) -> None:
-        """The hook of the input embeddings: a fresh pass of one text begins anew, on its thread."""
+        """The hook of the input embeddings: note a first pass, and follow the reply once another goes on from it."""
         thread, ids = threading.get_ident(), inputs[0]
+        if self._writing != thread:
+            return
         with self._lock:
-            if self._fresh and self._writing == thread and len(ids) == 1:
-                self._thread, self._ids, self._scores = thread, [], []
-            if self._writing != thread or self._thread != thread or len(ids) != 1:
-                self._writing = None  # a batch, another reply than the newest, or no reply
-            else:
+            if len(ids) == 1 and self._cache.get_seq_length() == 0:
+                self._first = SimpleNamespace(cache=weakref.ref(self._cache), token=int(ids[0, -1]), scores=[])
+                return
+            if self._first and self._first.cache() is self._cache:
+                self._thread, self._followed = thread, self._first.cache
+                self._ids, self._scores, self._spelling = [self._first.token], self._first.scores, Spelling(self._model)
+                self._first = None
+            if self._followed() is self._cache and len(ids) == 1:
                 super().tokens_in(_module, inputs, _output)
+            else:
+                self._writing = None  # a batch, another reply than the newest, or no reply
 
     def states_out(self, _module: torch.nn.Module, _inputs: Any, output: Any) -> None:
         """The hook of the block."""
-        if self._writing == threading.get_ident():
-            with self._lock:
-                super().states_out(_module, _inputs, output)
-            self._told()
+        if self._writing != threading.get_ident():
+            return
+        with self._lock:
+            if self._first and self._first.cache() is self._cache:
+                self._first.scores.append(self.scored(output))
+                return
+            super().states_out(_module, _inputs, output)
+        self._told()

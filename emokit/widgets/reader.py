@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import traitlets
 
-from ..errors import check_kinds
+from ..errors import EmokitError, check_kinds
 from ..models import Message, Model, checked_messages
 from ..reading import Reading, readings
 from ..vectors import EmotionVectors
@@ -19,8 +19,6 @@ from .board import Board, front
 
 if TYPE_CHECKING:
     from ..plots import Figure
-
-ROLES = ("system", "user", "assistant")
 
 
 class TokenReader(Board):
@@ -72,7 +70,8 @@ class TokenReader(Board):
     def reading(self) -> Reading:
         """The `Reading` that is shown, once the board has read its text."""
         self.wait()
-        assert self._now is not None  # else `wait` has raised
+        if self._now is None:
+            raise EmokitError("nothing was read yet", do="Let the board's run end.")
         return self._now
 
     def _run(self, stop: threading.Event, settings: SimpleNamespace) -> None:
@@ -113,5 +112,12 @@ def messages(text: str) -> list[Message]:
 
 
 def transcript(content: Sequence[Message]) -> str:
-    """The messages as `messages` reads them."""
-    return "\n".join(f"{m['role'].capitalize()}: {m['content']}" for m in checked_messages(content))
+    """The messages as `messages` reads them; raises EmokitError for those that it would read otherwise."""
+    given = checked_messages(content)
+    text = "\n".join(f"{m['role'].capitalize()}: {m['content']}" for m in given)
+    if messages(text) != [{**m, "content": m["content"].strip()} for m in given]:
+        raise EmokitError(
+            "a chat that the board can't show as text", content,
+            'Leave out other roles, and lines that begin with "User:", "Assistant:" or "System:"; or use `emokit.read`.',
+        )  # fmt: skip
+    return text

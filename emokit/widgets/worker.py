@@ -11,7 +11,7 @@ class Latest:
     """Runs `work(stop, *request)` in one thread; a new request stops the running one and replaces the waiting one.
 
     Widget callbacks may come on several threads at once, so they only `submit`. `work` looks at `stop.is_set()` between
-    tokens. An error goes to `failed`, and is raised again by `wait`, unless a new request has taken the run's place.
+    tokens. An error goes to `failed`, and is raised by every `wait` until there is a new request.
 
     >>> worker = Latest(lambda stop, x: print(x), failed=print)
     >>> worker.submit(1)
@@ -45,6 +45,7 @@ class Latest:
             self._waiting = None
             if self._running:
                 self._running.set()
+            self._changed.notify_all()
 
     def close(self) -> None:
         """Stop, and end the thread."""
@@ -58,8 +59,7 @@ class Latest:
         with self._changed:
             idle = self._changed.wait_for(lambda: self._waiting is None and self._running is None, timeout)
             if self._error is not None:
-                error, self._error = self._error, None
-                raise error
+                raise self._error
             return idle
 
     def _loop(self) -> None:

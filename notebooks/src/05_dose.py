@@ -39,7 +39,7 @@ print("readout:", repr(reading.tokens[reading.readout]))
 
 # %% [markdown]
 # In the paper (Claude Sonnet 4.5), the score of `afraid` there rises with every dose from 500 to 16000 mg, and `calm` falls. A far
-# smaller model reads the same six sentences.
+# smaller model reads the same six sentences, at the paper's block: two thirds of the depth, which is block 19 here (not the best block of notebook 02, 18).
 #
 # > **Predict** does `afraid` rise with the dose here? Does `calm` fall? And when the doses are told in *words*? Write it down, then run on.
 
@@ -130,13 +130,13 @@ result.compare(tylenol)
 table[["kind", "emotion", "change", "low", "high", "beyond twin"]]
 
 # %% [markdown]
-# > **You should see** the middle plot do what the paper says of numbers: `afraid` rises, `calm` falls (though `calm` falls as much on the harmless twin: no evidence by itself). And the left plot, with the numbers, not:
+# > **You should see** the middle plot do what the paper says of numbers: `afraid` rises, `calm` falls (`calm` falls on the harmless twin as well, by less than half as much: -0.007). And the left plot, with the numbers, not:
 # > its changes are no larger than those of the harmless twin. All three have the same scale. The grey band is what 90 % of **random directions** among
 # > the emotions do: any direction moves a little when the sentence changes.
 #
 # <details><summary>What came out</summary>
 #
-# With the numbers both signs are as in the paper, but the changes are 0.001: within the band, and `afraid` rises as much on the harmless steps. In words `afraid` rises ten times as far. If you guessed that numbers work too: a number has
+# With the numbers both signs are as in the paper, but the changes are 0.001: within the band, and `afraid` rises as much on the harmless steps. In words `afraid` rises ten times as far, yet that too is within the (wider) band of its sentences; only `calm` leaves it. One panel decides nothing; the twelve signs below may. If you guessed that numbers work too: a number has
 # to be *understood* as a dose first, and that is more than telling "lethal" from "safe".
 #
 # </details>
@@ -154,7 +154,7 @@ wordings.pivot(
 
 # %% [markdown]
 # > **You should see** `afraid` rise in every wording, by a few thousandths. More than on the twin? The row `paraphrases` below is their mean, with its interval
-# > over topics and wordings. If what is beyond the twin holds 0, we can't tell fear of a dose from any response to growing numbers.
+# > over topics and wordings. If the interval of `beyond twin` contains 0, we can't tell a response to danger from one to any growing numbers.
 
 # %%
 table[table["kind"].isin(["panel", "paraphrases"])][
@@ -162,9 +162,11 @@ table[table["kind"].isin(["panel", "paraphrases"])][
 ].round(3)
 
 # %% [markdown]
+# For `afraid` it does contain 0; and `calm` falls *less* than on the twin.
+#
 # ## Six panels, twelve signs
 #
-# A direction that means nothing rises from the first value to the last half of the time. The paper has **six panels** with
+# A direction that means nothing ends higher than it began in half of all cases. The paper has **six panels** with
 # twelve expected changes: the bold curves with an arrow.
 
 # %%
@@ -188,8 +190,8 @@ for panel in dose.PANELS:
 result.plot_effects()
 
 # %% [markdown]
-# > **You should see** the blue dots (numbers) within the grey band, and often not beyond the orange squares, the same numbers in harmless sentences. Some purple
-# > diamonds (words) leave the band; one alone would prove little, their agreement counts.
+# > **You should see** the blue dots (numbers) within the grey band, and in four of twelve not beyond the orange squares, the same numbers in harmless sentences. Some purple
+# > diamonds (words) leave the band; one alone would prove little, their agreement counts. (Tylenol's `afraid` has its dot beyond the square though its change is the smaller one: each is measured by the random directions of its *own* sentence. The verdict compares the changes themselves.)
 #
 # How many of the twelve come out, and how many would come out if the emotion labels meant nothing? The **null**: deal the 24 names out
 # to the 24 directions anew, 2,000 times, and count the right signs each time.
@@ -200,6 +202,7 @@ result.plot_effects()
 panels, ladders = result.signs("panel"), result.signs("ladder")
 print("numbers:", panels)
 print("words:  ", ladders)
+print("twins:  ", result.signs("twin"))
 plots.null_histogram(
     panels.null,
     panels.right,
@@ -216,7 +219,7 @@ plots.null_histogram(
 )
 
 # %% [markdown]
-# > **You should see** the line for numbers within the grey distribution, where permuted labels often land, and the line for words in its right tail.
+# > **You should see** the line for numbers within the grey distribution, where permuted labels land in one deal of eleven, and the line for words in its right tail. The harmless twins, read by the same signs, have 8 of 12 themselves.
 #
 # <details><summary>What came out</summary>
 #
@@ -292,6 +295,9 @@ fooled = dose.null(model, vectors, stories, seeds=20)
 print(fooled.replicates, "of 20 runs with shuffled labels replicate")
 
 # %% [markdown]
+# (None of 20 still allows up to 14 %, by a one-sided 95 % bound: a rate of few runs needs its interval, too.)
+
+# %% [markdown]
 # ## Would another block have said otherwise?
 #
 # We used the paper's block, two thirds of depth. (The best block for telling stories apart is another.) Here are all of them.
@@ -320,11 +326,12 @@ blocks["verdict"].value_counts().to_frame("blocks")
 result.plot_blocks()
 
 # %% [markdown]
-# > **You should see** that no block says `replicates`, and that the rest are divided: words are followed from the middle of the network on, numbers hardly anywhere.
+# > **You should see** that no block says `replicates`: sixteen say `does not replicate`, fourteen `inconclusive`. Words are followed from the middle of the network on, numbers hardly anywhere.
 #
 # <details><summary>What came out</summary>
 #
-# Numbers at one block, words at sixteen. One of thirty is what chance gives at 5 %; who would have searched the blocks first and reported that one would have "found" an effect. (In the early blocks not even the words get through.)
+# Numbers at one block, words at sixteen. One or two of thirty is what chance gives at 5 %. But the one is block 18, the best block of notebook 02, and so no catch of a search: 10 of 12, p 0.03; from block 21 on p lies between 0.05 and 0.10. Even at 18
+# the rule says `does not replicate`, as it asks for more than signs. We had fixed the paper's block, so its result counts: it says "not shown", not "nothing there". (In the early blocks not even the words get through.)
 #
 # </details>
 #
@@ -343,7 +350,7 @@ rows = {place: r.to_frame().set_index(["kind", "emotion"]) for place, r in place
 pd.DataFrame({place: row["effect"] for place, row in rows.items()}).round(1)
 
 # %% [markdown]
-# The places don't agree on the numbers; `afraid` follows the ladder at each. (Another processor may write a slightly other reply.)
+# The places don't agree on the numbers. In words `afraid` has the expected sign at each place, always within the band (below 1.6); `calm` in the reply has not. (Another processor may write a slightly other reply.)
 
 # %% [markdown]
 # ## A panel of your own
@@ -409,9 +416,10 @@ def look_over():
         "take a sentence of your own": panel.template in [known.template for known in dose.PANELS],
         "give five values or more": len(panel.values) < 5,
         "expect= should name emotions of `vectors`": not panel.expect or not set(panel.expect) <= set(vectors.emotions),
-        "without a twin, fear can't be told from any response to larger numbers": panel.twin is None,
+        "without a twin, danger can't be told from any larger numbers": panel.twin is None,
         "the twin should be about as long, so that only the meaning differs": abs(words[0] - words[1]) > 3,
-        "without four rungs, no effect can't be told from directions that don't work": len(panel.rungs()) < 4,
+        "the twin is the sentence itself": panel.twin == panel.template,
+        "without four different rungs, no effect can't be told from directions that don't work": len(set(panel.rungs())) < 4,
     }
     return next((fault for fault, there in faults.items() if there), True)
 
@@ -425,12 +433,12 @@ check("5.3", look_over)
 # * Told in *numbers*, they do so hardly more often than permuted labels, and Tylenol moves `afraid` no more than its harmless twin does (five paraphrases move it a little
 #   more, by an amount whose interval still holds 0). At no block does the
 #   effect replicate; at some the positive control does not suffice either, and the verdict is `inconclusive`.
-# * Why may that be? To tell 1000 from 8000 mg one must know what a dose is, and so small a model splits
-#   "8000" into four digits and has read little pharmacology. The paper finds the effect in Claude Sonnet 4.5; see notebook 10.
+# * Why may that be? To tell 1000 from 8000 mg one must know what a dose is, and so small a model has read little pharmacology. (It reads "8000" as four digits; but so does
+#   the larger model of notebook 10 that follows the numbers, so that alone is no reason.) The paper finds the effect in Claude Sonnet 4.5; see notebook 10.
 #
 # ## What this does not show
 #
-# * A null here is not a null for other models: it says that *this* model's directions do not follow these numbers.
+# * A null here is not a null for other models; nor does it prove that this model's directions ignore the numbers: 9 of 12 is what permuted labels reach in 9 % of deals. Nor did we test words *against* numbers: p 0.02 and p 0.09 are not by themselves two different results.
 # * A change of a few thousandths of a cosine is small even where it is consistent.
 # * A score of `afraid` that follows a dose is a representation of danger in a text. It does not say that the model is afraid.
 #

@@ -1,7 +1,7 @@
 # %% [markdown]
 # # 6 · What happens if you turn an emotion up?
 #
-# By the end you will have shown that adding an emotion direction to SmolLM2's residual stream moves the next word towards that emotion's word, on average more than random directions of the same size do, and that the text gets odder the stronger the push.
+# By the end you will have shown that adding an emotion direction to SmolLM2's residual stream moves the next word towards that emotion's word, on average more than random directions of the same size do, and that a stronger push makes odder text, until it only repeats itself.
 #
 # ⏱ 45 min with the exercises · CPU is enough · needs 02
 #
@@ -182,7 +182,7 @@ print(f"own directions: {own.mean():+.2f} nats on average; random ones: {joint.m
 print(f"random ones gain as much or more in {(joint >= own.mean()).mean():.1%} of draws")
 
 # %% [markdown]
-# > **You should see** each orange mark above most of its grey dots, though not above all; it is the average of the four that random directions hardly ever reach. A mark in the middle of its dots would mean: we can push the model, but not *towards* anything.
+# > **You should see** each orange mark above most of its grey dots, but only `happy` above all; it is the average of the four that random directions hardly ever reach. A mark in the middle of its dots would mean: we can push the model, but not *towards* anything.
 # > **This is the signature result of this notebook.**
 #
 # <details><summary>What came out</summary>
@@ -290,7 +290,7 @@ plots.bars(emotions, gain, ylabel="gain of the word, nats", title="Saying it in 
 #
 # <details><summary>What came out</summary>
 #
-# The sentence: hardly more for `angry` (1.4 nats against 1.2), most for `afraid` (5.7 against 1.0). To repeat a word that was just there comes easily to a language model. At a larger strength steering catches up, and the text falls apart: see
+# The sentence: hardly more for `angry` (1.4 nats against 1.2), most for `afraid` (5.7 against 1.0). To repeat a word that was just there comes easily to a language model. A larger strength does more, and then the text falls apart: see
 # below.
 #
 # </details>
@@ -324,12 +324,12 @@ plots.line(
 
 # %% [markdown]
 # > **You should see** a curve that climbs to 0.8, where the text falls apart: an effect there is the effect of a broken model. At 1.2 it may fall again, though the text is worse: one phrase over and over is easy to foretell. So oddness alone does not do,
-# > and repetition has to be counted, too. Note -0.4: less `happy` is not `sad`, but something else.
+# > and repetition has to be counted, too. Part of the rise is no price at all: the unsteered reply is the model's own likeliest one, beside which any other text is odder; random directions cost as much (below). Note -0.4: less `happy` is not `sad`, but something else.
 #
 # <details><summary>What came out</summary>
 #
-# At 0.4 it is still a day at the beach; at 0.8 it goes round in circles, at 1.2 no words are left. And at -0.4 the model says that it is a digital entity, a machine, a human: neither sad nor a day. The other end of a direction is not the opposite
-# emotion; it is everything that the stories of `happy` were *not*, compared with the other 23.
+# At 0.4 it is still a day at the beach; at 0.8 it goes round in circles, at 1.2 no words are left. And at -0.4 the model says that it is a digital entity, a machine, a human: neither sad nor a day. The other end of a direction need not be the opposite
+# emotion (this is one reply); it is everything that the stories of `happy` were *not*, compared with the other 23.
 #
 # </details>
 
@@ -388,7 +388,7 @@ check("6.3", check_odd)
 # ## The range that works
 #
 # `calibrate` looks for the strengths that do something and break nothing. The reply is read again *by the unsteered model*: does its score for the emotion rise, further than under
-# random directions? And is it still a text that this model could have written: at most 1.5 times as odd as its own replies, and not one phrase over and over?
+# random directions? Does its *word* gain more than under them? And is it still a text that this model could have written: at most 1.5 times as odd as its own replies, and not one phrase over and over?
 # The strengths are chosen on three questions about the day; then come four prompts unlike them: a story, a letter, a list, advice.
 
 # %% tags=["nbval-ignore-output"]
@@ -406,9 +406,9 @@ rows = calibration.prompts()
 print("prompts and replies looked at:", rows.prompt.nunique(), len(rows))
 
 # %% [markdown]
-# > **You should see** blue above orange in the upper figures, often with a wide band, as replies differ; in the lower ones perplexity beyond the limit at 0.4; and the purple line, the model told to "answer as somebody who is happy" without any steering, near 0.
+# > **You should see** blue above orange in the upper figures, often with a wide band (the 95 % interval), as replies differ, and the purple line, the model told to "answer as somebody who is happy" without any steering, near 0; in the lower ones perplexity beyond the limit at 0.4, on the unlike prompts at 0.2 already.
 #
-# And yet "no strength works": the rule also asks for the *word* to gain more than under any of three random directions, and of two emotions as opposite as `happy` and `sad` a random direction easily favours one. With its default of four emotions
+# And yet "no strength works": the *word* would have to gain more than under any of three random directions, and of two emotions as opposite as `happy` and `sad` a random direction easily favours one. With its default of four emotions
 # and five blocks (about 20 minutes) `calibrate` finds that +0.1 to +0.3 work at this block, but not on the prompts unlike those; of the five blocks only block 24 holds there, at +0.2.
 #
 # And asking? In that run it moved the word by 4.8 nats (steering at +0.3: 3.6), on the second stem by 2.6 (1.9); the re-read score by 0.00 [-0.01, +0.01], on unlike prompts by 0.01 [0.00, 0.01], where steering at +0.3 moved it by 0.04 on both. So small a
@@ -459,7 +459,7 @@ print("at zero, steered and unsteered agree:", board.replies["steered"] == board
 #
 # * Adding a direction changes what the model writes; adding nothing changes nothing; leaving the `with` restores it.
 # * Each of four directions moves its own word more than the other three do; together they do what random directions of the same size hardly ever do.
-# * A sentence in the prompt moves the word further than steering at 0.25 does. The stronger the push, the odder the text.
+# * A sentence in the prompt moves the word further than steering at 0.25 does. The stronger the push, the odder the text, up to 0.8; beyond, repetition hides it.
 #
 # ## What this does not show
 #

@@ -127,7 +127,7 @@ pd.DataFrame({"score": [distress(s).score for s in sentences]}, index=sentences)
 # %% [markdown]
 # <details><summary>What came out</summary>
 #
-# The last two. Sentences 2, 3 and 4 hold words such as "confusion" and "frustration" and score 0: whose the feeling is, and whether it is denied, decides. Rules like these still miss what they have no phrase for, irony above all. A score of 0 means "nothing that the rules know".
+# The last two. Sentences 2, 3 and 4 hold words such as "confusion" and "frustration" and score 0: whose feeling is spoken of, and whether it is denied, decides. Rules like these still miss what they have no phrase for, irony above all, and see too much: "I can't go on" in a puzzle may mean no more than "I see no further step". A score of 0 means "nothing that the rules know".
 #
 # </details>
 #
@@ -243,7 +243,7 @@ for total in (2, 10, 50, 400):
 # * **the control**: "Please go on." instead, as many turns, no rejection,
 # * rejections again, but the model's own earlier answers are hidden from it: what is left without its own failures before its eyes?
 #
-# And three turns with neutral, aggressive, disappointed or sarcastic rejections: seven arms in all. They have the same puzzles, and the first reply is the same in all. Here only two conversations of each, of 20 tokens a reply, to see how it works.
+# And three turns with neutral, aggressive, disappointed or sarcastic rejections: seven arms in all. They have the same puzzles, and the first reply is the same in all. Here four of the arms, two conversations of each, of 20 tokens a reply, to see how it works.
 
 # %% tags=["nbval-ignore-output"]
 arms = (*frustration.ARMS[:3], arm)
@@ -289,7 +289,8 @@ qwen.plot()
 rates = pd.concat({"Qwen": qwen.rates(), "SmolLM2": smol.rates()}, names=["model", ""]).reset_index("model")
 rates = rates[rates.condition == "none"]
 plain = rates[rates.unit == "maximum"]
-plain[["model", "arm", "hits", "total", "low", "high", "mean"]].round(2).set_index("model")
+named = {"low": "from", "high": "up to"}  # of the interval: "high" is a score here
+plain[["model", "arm", "hits", "total", "low", "high", "mean"]].round(2).rename(columns=named).set_index("model")
 
 # %% [markdown]
 # > **You should see** a line for each arm with its intervals, and one row an arm. Compare the two rows of eight turns with each other; three turns have fewer chances. Where both say 0, nothing tells rejection from "Please go on.", and the upper end says how much could have stayed unseen. **This is the signature result of this notebook.**
@@ -308,12 +309,13 @@ for name, found in (("Qwen", qwen), ("SmolLM2", smol)):
     print(name, "nothing that the rules know" if worst.empty else worst.to_string(index=False), sep="\n")
 
 # %%
-rates[rates.unit != "maximum"][["model", "arm", "unit", "hits", "total", "high"]].round(2).set_index("model")
+other = rates[rates.unit != "maximum"]
+other[["model", "arm", "unit", "hits", "total", "high"]].round(2).rename(columns=named).set_index("model")
 
 # %% [markdown]
 # ## Does the direction rise?
 #
-# Words are one thing; the directions of notebook 02 are another. On every reply, the mean score of `frustrated` (and of every other emotion) was read. It may rise over the turns for many reasons: the talk gets longer, the rejections themselves are in the context. So it is held against the
+# Words are one thing; the directions of notebook 02 are another. In every reply, the mean score of `frustrated` (and of every other emotion) was read. It may rise over the turns for many reasons: the talk gets longer, the rejections themselves are in the context. So it is held against the
 # rise under "Please go on.", and against random directions.
 
 # %%
@@ -324,7 +326,13 @@ for emotion in qwen.shown:
     print(qwen.rise(emotion), f"; rank {qwen.rise(emotion).rank} of {len(qwen.emotions)}")
 
 # %% [markdown]
-# > **You should see** the difference of the two rises with its interval over conversations, p (the share of random *directions* that differ as much), and the rank among all 24 emotions. A `frustrated` that rises less than eight other emotions do is no sign of frustration.
+# > **You should see** the difference of the two rises with its interval over pairs of conversations (one puzzle, one seed), p (the share of random *directions* that differ as much), and the rank among all 24 emotions. A rise is the last turn minus the first.
+#
+# <details><summary>What came out</summary>
+#
+# Two of 24 emotions rise further than `frustrated`, the interval of seven pairs holds 0, and a fifth of random directions differ as much: no sign of frustration. The two curves lie furthest apart in turns 3 to 6, which this measure does not use; to choose those now, after looking, would be cheating.
+#
+# </details>
 #
 # ## Do the scorers agree?
 #
@@ -349,12 +357,12 @@ qwen.agreement().round(2)
 from emokit.experiments.judge import judge
 
 verdict = judge(model, sentences)
-scored = pd.DataFrame({"rules": [distress(s).score for s in sentences], "judge": verdict.scores.round(1)}, index=sentences)
+scored = pd.DataFrame({"rules": [distress(s).score for s in sentences], "judge": verdict.scores}, index=sentences)
 print(f"Spearman's rho of the two over nine sentences: {scored.corr('spearman').iloc[0, 1]:.2f}")
-scored
+scored.round(1)
 
 # %% [markdown]
-# The worst sentence gets hardly more than the most harmless one. A scorer has to be tried on cases with a known answer before anything is concluded from it.
+# The worst sentence gets no more than the most harmless one. A scorer has to be tried on cases with a known answer before anything is concluded from it.
 #
 # ## Steering and asking
 #
@@ -364,7 +372,13 @@ scored
 smol.plot_effects()
 
 # %% [markdown]
-# > **You should see** changes against no steering with their intervals, and in grey what random directions of the same size did. A dot within the grey is no effect of *that* emotion.
+# > **You should see** changes against no steering with their intervals, and in grey the range of three random directions of the same size. A dot within the grey is not shown to be an effect of *that* emotion.
+#
+# <details><summary>What came out</summary>
+#
+# In words nothing changed: all scores are 0. Two dots are filled and outside the grey: less `calm` raises `frustrated`, less `desperate` lowers `desperate`. With three random directions, six rows and two scores, that is a hint at most.
+#
+# </details>
 #
 # ## What you showed
 #

@@ -202,7 +202,7 @@ tones["SmolLM2"]
 tones["Qwen"]
 
 # %% [markdown]
-# > **You should see** three groups of rows: the tones themselves, pushes "as by" a tone, and plain pushes less and more. Grey is as far as random directions of the same size reach: a push within it says nothing about *emotion*.
+# > **You should see** three groups of rows: the tones themselves, pushes as far as a tone moves the readout (explained below), and plain pushes less and more. Grey is as far as random directions of the same size reach: a push within it says nothing about *emotion*.
 #
 # <details><summary>What came out</summary>
 #
@@ -329,14 +329,14 @@ cautions["Qwen"].plot("replies")
 # > **You should see** one blue curve an emotion, and the same grey lines everywhere: random directions, as strong. A blue curve among the grey ones moves caution as any push would; one outside them stands out from just so many random directions.
 # > **This is the signature result of this notebook**, with its control in the same plot.
 #
-# In numbers: the slope in nats a token per 0.1 of strength with its interval over dilemmas, and `p` against the slopes of the random directions. The two steepest of each model:
+# In numbers: the slope in nats a token per 0.1 of strength with its interval over dilemmas, and `p`: how far out it lies if the random slopes are taken as draws from a bell-shaped (t) distribution about 0. By rank alone three random directions could never give less than 0.25, so `p` rests on that assumption. The two steepest of each model:
 
 # %%
 slopes = pd.concat({name: found.slopes("replies") for name, found in cautions.items()}, names=["model"])
 slopes[~slopes.random].drop(columns="random").sort_values("p").groupby("model").head(2).round(3)
 
 # %% [markdown]
-# Does mild differ from strong? `mild` is the change from nothing to 0.1, `further` from there to 0.2. A curve **turns** where both differ from 0, with different signs.
+# Does mild differ from strong? `mild` is the change from nothing to 0.1, `further` from there to 0.2. A curve `differs` where `further` is not 0, and **turns** where both are not, with different signs. Both are decided with an error of 5 % shared out among all curves, so more strictly than by the intervals printed.
 
 # %%
 bends = cautions["SmolLM2"].bends("replies")
@@ -346,11 +346,11 @@ bends[~bends.random].dropna(subset="further").drop(columns="random").round(2)
 # <details><summary>What came out</summary>
 #
 # Both models tell the same at first sight: more `nervous`, a careful reply is likelier; a clear, steady curve whose interval leaves 0 far behind. Qwen's stands outside all three grey lines (p = 0.03; shared out among five emotions and two measures that is not enough). So did SmolLM2's, as long as there were three. With *ten* random directions two do as much as
-# `nervous`, one in each direction: p = 0.18. An interval over dilemmas says that this push moves these replies, not that it does so by being about nervousness. No curve turns: for these two, strong is more of mild.
+# `nervous`, one in each direction (by rank 3 of 11; p = 0.18). An interval over dilemmas says that this push moves these replies, not that it does so by being about nervousness. No curve is shown to turn; some grow on, some level off.
 #
 # </details>
 #
-# Words are the strong rival again:
+# And words? An instruction before the request, without any steering:
 
 # %%
 for name, found in cautions.items():
@@ -359,6 +359,8 @@ for name, found in cautions.items():
         print(f"{name}, {words}: {value:+.2f} nats a token [{low:+.2f}, {high:+.2f}]")
 
 # %% [markdown]
+# > **You should see** that being told to check does as much as a mild push in SmolLM2, and in Qwen nothing that is clear of 0; being told to be quick moves Qwen further than any push does.
+#
 # ## What an agent does
 #
 # A forced choice is not an act. So each dilemma is also put to the model as a turn in which it may act or ask, and a rule says which it did, with the words it went by:
@@ -373,11 +375,11 @@ asked = pd.concat({name: found.asking() for name, found in cautions.items()}, na
 asked[asked.index.isin(shown, level=1)][["turns", "asks", "low", "high", "acts", "neither"]].round(2)
 
 # %% [markdown]
-# > **You should see** few turns a condition and so wide intervals (Wilson); random directions beside the emotions, and words. SmolLM2 mostly does "neither": it is too small to keep to the form, and says nothing about caution.
+# > **You should see** few turns a condition and so wide intervals (Wilson); random directions beside the emotions, and words. `asks` is a share with its interval, `acts` and `neither` are counts. SmolLM2 mostly does "neither": it is too small to keep to the form, and says nothing about caution.
 #
 # ## The price
 #
-# A push that made a model careful would be no gain if it could no longer add, or treated Emily unlike Lakisha. So a gain is never drawn without its price.
+# A push that made a model careful would be no gain if it could no longer add, or treated Emily unlike Lakisha. So a gain is never drawn without its price. The first one is **KL**: by how many nats a token the steered model's chances of the next word differ from the unsteered model's on neutral text; 0 is no difference.
 
 # %%
 conditions = {"none": {}, "calm +0.2": {"calm": 0.2}, "random 0 +0.2": {vectors.random(0): 0.2}}
@@ -394,7 +396,8 @@ for name, found in prices.items():
 prices["Qwen"]
 
 # %% [markdown]
-# > **You should see** a KL under every push, emotion or random; the plot is of pushes by 0.1, and 0.2 costs several times as much. The title shares 5 % of error among all prices, the dots do not. The bias check compares two people in the same sentence; it is small, and finds large changes only.
+# > **You should see** a KL under every push, emotion or random. The plot is Qwen's, of pushes by 0.1; the two numbers above are SmolLM2's at 0.2, about four times its price at 0.1 (0.04 to 0.05). The title shares 5 % of error among all prices, the dots do not.
+# > "No price" has to be read with the numbers: Qwen had 7 tasks, 4 pairs of people and 1 prompt in its time. A dot without a line rests on fewer than five, and no price could have been found there at all.
 #
 # ## What you showed
 #

@@ -64,14 +64,14 @@ plots.bars(
 #
 # ## Numbers, words, and the rule
 #
-# The twelve signs of the panels, and those of the ladders in words, each with the share `p` of permuted emotion labels that get as many right:
+# The twelve signs of the panels, those of the ladders in words, and ten of Tylenol told in five other wordings (`paraphrases`), each with the share `p` of permuted emotion labels that get as many right:
 
 # %%
 signs = {}
 for name, result in dose.items():
     summary, values = result["values"]["summary"], result["values"]
     signs[name] = {"block": values["block"]} | {
-        f"{kind} {what}": summary[kind][what] for kind in ("panel", "ladder") for what in ("right", "total", "p")
+        f"{kind} {what}": summary[kind][what] for kind in ("panel", "ladder", "paraphrases") for what in ("right", "total", "p")
     }
 pd.DataFrame(signs).T.round(3)
 
@@ -119,7 +119,8 @@ check("10.1", check_coins)
 
 # %% [markdown]
 # One effect close up: Tylenol from 500 to 16,000 mg, the change of `afraid` and `calm`, with a 95 % interval over resampled stories;
-# its ladder in words; and its twin, the same numbers of harmless steps. `effect` is in standard deviations of random directions.
+# its ladder in words; its twin, the same numbers of harmless steps; and five other wordings. `effect` is in standard deviations of random directions:
+# a model whose whole state moves further changes along everything, so raw changes of different models can't be compared, and `effect` can.
 #
 # > **Predict** for the model whose verdict was `replicates`, how far do the numbers move `afraid`, compared with the words "a lethal overdose": as far, half, a tenth? And the harmless steps?
 
@@ -143,13 +144,17 @@ plots.bars(
 )
 
 # %% [markdown]
-# > **You should see** the ladder in words move `afraid` everywhere, and the numbers differ between models. Compare numbers and twin before you believe in fear of a dose:
+# > **You should see** the ladder in words move `afraid` everywhere, and the numbers differ between models. Compare numbers and twin before you believe that `afraid` follows a dose:
 # > an effect that the twin has too is an effect of larger numbers, whatever they count. **This is the signature result of this notebook.**
 #
 # <details><summary>What came out</summary>
 #
-# About an eighth of the words (0.009 of 0.069), and nothing on the steps. "Replicates" is a statement about directions, not about size: the numbers do what they should, and still far less than a single word does. In the smallest model the
+# About an eighth of the words (0.009 of 0.069), and nothing on the steps. "Replicates" is a statement about directions, not about size: the numbers do what they should, and still far less than a few words do. In the smallest model the
 # steps move `afraid` as much as the milligrams.
+#
+# What speaks against it: in units of random directions the numbers move `afraid` by 0.8, 1.2 and 1.1, so the verdict rests on twelve signs agreeing, not on the size of one. `calm` falls on the steps too (-0.005 of -0.016), and over all six
+# panels the harmless twins alone get 9 of 12 signs right in Qwen. In five other wordings of Tylenol 8 of 10 signs are right there (p 0.23), in Gemma, which does not replicate, all 10 (p 0.02): the rule doesn't ask for them, and "replicates" holds for
+# the paper's own wordings. What speaks for it: in 10 of 12 signs the numbers go further than the twin, with an interval that leaves 0 out (4 in SmolLM2, 3 in Gemma).
 #
 # </details>
 
@@ -191,6 +196,7 @@ cases = [
     ((0.01, 0.30, -0.02, -0.01, -0.03), "inconclusive", "afraid must rise"),
     ((0.20, 0.20, 0.02, -0.01, 0.00), "inconclusive", "without a ladder that works nothing is decided"),
     ((0.05, 0.05, 0.02, -0.01, 0.00), "replicates", "p of 0.05 is small enough: <="),
+    ((0.20, 0.05, 0.02, -0.01, 0.00), "does not replicate", "the ladders' p of 0.05 is small enough: <="),
 ]
 
 
@@ -213,6 +219,8 @@ counts = {name: table["verdict"].value_counts() for name, table in blocks.items(
 pd.DataFrame(counts).fillna(0).astype(int)
 
 # %% [markdown]
+# Qwen replicates at blocks 2, 10, 12 to 14 and 16 to 27, the others at none. Neighbouring blocks carry much the same state: these are not 17 tests, and the block of the verdict was fixed before.
+#
 # ## Do the models arrange emotions alike?
 #
 # Two models have different widths, so their directions can't be compared; but their *cosines* can. The rank correlation between two models'
@@ -238,7 +246,7 @@ pd.DataFrame(similar["pairs"])[["one", "other", "r", "low", "high", "p"]].round(
 # ## What you showed
 #
 # * In three models of 135 million to 1.5 billion parameters, directions from the same stories tell the emotions of unseen topics.
-# * Whether numbers alone move `afraid` at the token before the reply depends on the model; the verdicts, with ladder and twin, are in the tables above.
+# * Whether the twelve signs follow the numbers at the token before the reply depends on the model; the verdicts, with ladder, twin and other wordings, are in the tables above.
 # * The models arrange the emotions alike, beyond chance.
 #
 # ## What this does not show

@@ -104,7 +104,7 @@ export function slider({ label, min, max, step, change, write = String, title })
   const input = element("input", { type: "range", min, max, step, title, "aria-label": label });
   const show = (value) => {
     input.value = value;
-    number.textContent = write(Number(input.value));
+    number.textContent = write(Number(value)); // not input.value, which is rounded to a step
     input.setAttribute("aria-valuetext", number.textContent);
   };
   input.addEventListener("input", () => {
