@@ -30,7 +30,7 @@ _NAMES = {
     "calibrate": "calibration",
 }
 _MODULES = (
-    "activations", "calibration", "dose", "errors", "fetch", "geometry", "lens", "lint", "models", "plots", "ranks", "reading", "selection", "sharing", "steering",
+    "activations", "calibration", "dose", "errors", "exercises", "experiments", "fetch", "geometry", "lens", "lint", "models", "plots", "ranks", "reading", "selection", "sharing", "steering",
     "stories", "validation", "vectors", "widgets",
 )  # fmt: skip
 __all__ = [*_NAMES, *_MODULES]

@@ -100,7 +100,7 @@ class _Log:
 
     def __init__(self, model: Model, prompt: str, temperature: float, max_new_tokens: int) -> None:
         self.model, self.prompt, self.temperature, self.limit = model, prompt, temperature, max_new_tokens
-        key = f"{model.fingerprint}\t{prompt}\t{temperature}\t{max_new_tokens}"
+        key = f"{model.fingerprint}\t{model.prompt(prompt)}\t{temperature}\t{max_new_tokens}"
         name = hashlib.sha256(key.encode()).hexdigest()[:24]
         self.log = Log(None if model.steers else cache_dir() / "built" / f"{name}.jsonl", "seed")
 

@@ -66,12 +66,16 @@ def curves(effects: Effects, count: int, stem: int, prompts: slice, signs: Array
     The first `count` keys are emotions; without random directions behind them, nothing is held against those.
     """
     scores, nats, repeats = (values[prompts] for values in (effects.scores, effects.nats, effects.repeats))
-    cells = effects.own(scores, count).reshape(-1, len(signs))
-    drawn = np.random.default_rng(0).integers(len(cells), size=(DRAWS, len(cells)))
-    low, high = np.quantile(cells[drawn].mean(1), [0.025, 0.975], axis=0)
+    cells = effects.own(scores, count)
+    rng = np.random.default_rng(
+        0
+    )  # emotions and prompts are drawn apart: the cells of one emotion, or prompt, go together
+    some, asked = (rng.integers(size, size=(DRAWS, size)) for size in cells.shape[:2])
+    drawn = np.stack([cells[one][:, other].mean((0, 1)) for one, other in zip(some, asked, strict=True)])
+    low, high = np.quantile(drawn, [0.025, 0.975], axis=0)
     columns = {
         "gain": effects.own(effects.gains[stem : stem + 1], count).mean((0, 1)),
-        "reread": cells.mean(0), "low": low, "high": high,
+        "reread": cells.mean((0, 1)), "low": low, "high": high,
         "ratio": np.exp(np.median(nats[:, :count].mean(0), axis=0)),
         "repeats": np.median(repeats[:, :count].mean(0), axis=0),
         "kl": np.median(effects.kl[:count], axis=0),

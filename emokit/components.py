@@ -59,6 +59,8 @@ class PCA:
         """The emotions on two components (0-based), coloured by how pleasant people rate the word."""
         from . import plots
 
+        if len(axes) != 2 or not all(i in range(len(self.variance)) for i in axes):
+            raise EmokitError("no such components", axes, f"Give two of 0 to {len(self.variance) - 1}.")
         found = {a.component: a.name for a in (self.arousal, self.valence) if a and a.found}
         names = [
             f"PC{i + 1}{f' = {found[i]}' if i in found else ''} ({self.variance[i]:.0%} of variance)" for i in axes

@@ -12,9 +12,6 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
-from . import fetch
-from .files import cache_dir
-
 
 @dataclass(frozen=True)
 class Check:
@@ -55,7 +52,11 @@ def _packages() -> Iterator[Check]:
     except metadata.PackageNotFoundError:
         yield Check("emokit", "not installed, only found on the path", "Run `pip install -e .` in the checkout.")
         return
-    from packaging.requirements import Requirement
+    try:
+        from packaging.requirements import Requirement
+    except ModuleNotFoundError:
+        yield Check("packaging", "missing", "Run `pip install packaging`.")
+        return
 
     for line in requires:
         requirement = Requirement(line)
@@ -98,6 +99,12 @@ def _free_memory() -> float | None:
 
 
 def _places() -> Iterator[Check]:
+    try:
+        from . import fetch
+        from .files import cache_dir
+    except ModuleNotFoundError as error:  # told above as missing
+        yield Check("places", f"not looked at, without {error.name}", "Install what is missing, then ask again.")
+        return
     folder = cache_dir()
     try:
         folder.mkdir(parents=True, exist_ok=True)

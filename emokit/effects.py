@@ -87,19 +87,19 @@ def slope(curve: Array, at: Array | None = None) -> float:
 
 
 @cache
-def mixtures(count: int, seed: int, draws: int = DIRECTIONS) -> Array:
+def mixtures(count: int, seed: int) -> Array:
     """Weights of random directions in the span of the emotions: [draws, emotions], drawn as `vectors.random` does."""
-    drawn = np.random.default_rng(seed).standard_normal((draws, count))
+    drawn = np.random.default_rng(seed).standard_normal((DIRECTIONS, count))
     return drawn - drawn.mean(1, keepdims=True)
 
 
-def random_scores(scores: Array, gram: Array, seed: int, draws: int = DIRECTIONS) -> Array:
+def random_scores(scores: Array, gram: Array, seed: int) -> Array:
     """Scores along random unit directions in the span of the emotions, from the emotions' own [..., emotions]: [..., draws].
 
     `gram` [emotions, emotions] holds the cosines of the emotions' directions. A mixture of directions has the same mixture
     of scores, over its own length.
     """
-    drawn = mixtures(len(gram), seed, draws)
+    drawn = mixtures(len(gram), seed)
     lengths = np.sqrt(np.maximum(((drawn @ gram) * drawn).sum(1), 1e-24))
     return np.asarray(scores, float) @ (drawn / lengths[:, None]).T
 

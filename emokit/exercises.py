@@ -61,7 +61,7 @@ def compare(found: Any, wanted: Any, mistakes: Mapping[str, Any] | None = None, 
         return "it returned nothing; does it end in `return`?"
     try:
         numbers = np.asarray(found, float)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, RuntimeError):  # the last by torch, for a tensor with gradients
         return f"it returned a {type(found).__name__}, not numbers"
     if numbers.shape != right.shape:
         return f"the shape is {_shape(numbers)}, it should be {_shape(right)}"

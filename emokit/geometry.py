@@ -162,6 +162,8 @@ def cosines(vectors: EmotionVectors, block: int | None = None, *, seed: int = 0)
 
     >>> emokit.geometry.cosines(vectors).plot()
     """
+    check_kinds((vectors, EmotionVectors))
+    check_whole(seed, "a seed")
     table = ratings()
     names = list(dict.fromkeys(row["cluster"] for row in table.values()))
     names.sort(key=lambda c: -np.mean([float(row["valence"]) for row in table.values() if row["cluster"] == c]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -36,8 +37,13 @@ def logit_lens(model: Model, vectors: EmotionVectors, direction: str | Direction
     states = torch.from_numpy(np.stack([vectors.mean[block] + step, vectors.mean[block] - step]))
     head = model.hf.get_output_embeddings()
     with model.lock, torch.inference_mode():
-        up, down = head(model.norm(states.to(place(head), head.weight.dtype))).float().cpu()
-    return Lens(chosen.name, block, model.pieces[: len(up)], ((up - down) / (2 * STEP)).numpy())
+        if head.weight.dtype == torch.float32 or head.weight.is_meta:
+            up, down = head(model.norm(states.to(place(head), head.weight.dtype))).float().cpu()
+        else:  # in 16 bits the difference of two outputs would be mostly rounding
+            near = deepcopy(model.norm).float()(states.to(place(head)))
+            up, down = near @ head.weight.float().T
+        slopes = (up - down).cpu() / (2 * STEP)
+    return Lens(chosen.name, block, model.pieces[: len(slopes)], slopes.numpy())
 
 
 @dataclass(frozen=True, eq=False, repr=False)

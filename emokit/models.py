@@ -85,7 +85,7 @@ def load_model(
                 source,
                 config=config,
                 local_files_only=local,
-                dtype=dtype or (torch.float32 if device == "cpu" else "auto"),
+                dtype=dtype or (torch.float32 if torch.device(device).type == "cpu" else "auto"),
                 **({} if device_map is None else {"device_map": device_map, "offload_folder": offload_folder}),
             )
             hf = loaded.to(device) if device_map is None else loaded

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from numbers import Real
 
@@ -34,14 +35,12 @@ class Panel:
     paraphrases: Sequence[str] = ()
 
     def __post_init__(self) -> None:
-        check_list(self.paraphrases, "paraphrases", Collection)
+        self._freeze()
         for template in [self.template, *([] if self.twin is None else [self.twin]), *self.paraphrases]:
             check_text(template, "template")
             if "{X}" not in template:
                 raise EmokitError("a template without {X}", template, "Write {X} where the value goes.")
-        check_list(self.values, "values", Collection)
         if self.ladder is not None:
-            check_list(self.ladder, "a ladder", Collection)
             for rung in self.ladder:
                 check_text(rung, "rung of a ladder")
         if not isinstance(self.expect, Mapping):
@@ -55,8 +54,19 @@ class Panel:
             if way not in ("up", "down"):
                 raise EmokitError("an expectation that is neither up nor down", {emotion: way}, 'Use "up" or "down".')
 
+    def _freeze(self) -> None:
+        """Keep lists, arrays and columns of tables as tuples; a set has no order, and is refused."""
+        for name, what in (("values", "values"), ("ladder", "a ladder"), ("paraphrases", "paraphrases")):
+            given = getattr(self, name)
+            if given is not None:
+                given = given.tolist() if hasattr(given, "tolist") else given
+                check_list(given, what, Sequence)
+                object.__setattr__(self, name, tuple(given))
+
     def _check_values(self) -> None:
         for value in self.values:
+            if isinstance(value, float) and not math.isfinite(value):
+                raise EmokitError("a value that is not finite", value, "Use for example [1, 5, 10].")
             if isinstance(value, bool) or not isinstance(value, (Real, str)) or not str(value).strip():
                 raise EmokitError("a value that is neither a number nor a text", value, "Use for example [1, 5, 10].")
         counts = Counter(map(str, self.values))

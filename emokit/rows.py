@@ -58,7 +58,7 @@ def read(file: Path) -> list[Row]:
 def write(file: TextIO, table: Iterable[tuple[str, str, str]], as_csv: bool) -> None:
     """Write rows of emotion, topic and text in the form that `read` reads: JSON lines or CSV."""
     if as_csv:
-        csv.writer(file, lineterminator="\n").writerows([FIELDS, *table])
+        csv.writer(file, lineterminator="\n", quoting=csv.QUOTE_ALL).writerows([FIELDS, *table])
     else:
         for values in table:
             file.write(json.dumps(dict(zip(FIELDS, values, strict=True)), ensure_ascii=False) + "\n")
@@ -80,10 +80,10 @@ def _json_lines(file: Path, text: str) -> Iterator[Row]:
 
 
 def _csv(file: Path, text: str) -> Iterator[Row]:
-    lines = text.splitlines(keepends=True)  # a quoted text may go over several
-    header = lines[0] if lines else ""
+    lines = text.split("\n")  # a quoted text may go over several; other line ends are a part of it
+    header = lines[0]
     delimiter = max(",;\t", key=header.count)
-    reader = csv.reader(lines, delimiter=delimiter, strict=True)
+    reader = csv.reader((line + "\n" for line in lines), delimiter=delimiter, strict=True)
     names: list[str] = []
     while True:
         number = reader.line_num + 1
@@ -92,7 +92,7 @@ def _csv(file: Path, text: str) -> Iterator[Row]:
         except StopIteration:
             return
         except csv.Error as error:
-            yield Row(f"{file.name}:{number}", None, f"is not CSV ({error})", "".join(lines[number - 1 :])[:80])
+            yield Row(f"{file.name}:{number}", None, f"is not CSV ({error})", "\n".join(lines[number - 1 :])[:80])
             return  # behind a quotation mark that is not closed, nothing can be told apart
         if not names:
             names = [cell.strip().lower() for cell in cells]
@@ -100,6 +100,10 @@ def _csv(file: Path, text: str) -> Iterator[Row]:
                 what = f"the first line of {file.name} does not name the columns emotion, topic, text"
                 raise EmokitError(what, header.strip()[:80], "Begin the file with: emotion,topic,text")
         elif any(cell.strip() for cell in cells):
+            if any(cell.strip() for cell in cells[len(names) :]):
+                how = "has more cells than the first line; put a text with a comma between quotation marks"
+                yield Row(f"{file.name}:{number}", None, how, delimiter.join(cells)[:80])
+                continue
             found = dict(zip(names, cells, strict=False))
             values = tuple(found.get(name, "").strip() for name in FIELDS)
             yield _row(f"{file.name}:{number}", values, delimiter.join(cells))

@@ -57,22 +57,38 @@ def select(means: Array, neutral: Array, emotions: Sequence[str], topics: Sequen
     for block in progress(range(len(accuracy)), desc="held-out topics", unit="block"):
         parts.append(components(neutral[:, block], candidates[-1]))
         accuracy[block] = _hits(means[:, block], labels, folds, [parts[-1][:k] for k in candidates]).mean(1)
+    block, near = _middle(accuracy, len(labels))
+    count = candidates[int(near[block].argmax())]
+    return Selection(block, count, candidates, accuracy, np.stack(parts)[:, :count])
+
+
+def _middle(accuracy: Array, stories: int) -> tuple[int, Array]:
+    """The middle of the plateau of accuracies [blocks, candidates], and which of them count as good: boolean, alike."""
     padded = np.pad(accuracy, ((1, 1), (0, 0)), mode="edge")
     smooth = (padded[:-2] + padded[1:-1] + padded[2:]) / 3
     best = smooth.max()
-    near = smooth >= best - np.sqrt(best * (1 - best) / len(labels)) - 1e-9
+    near = smooth >= best - np.sqrt(best * (1 - best) / stories) - 1e-9
     first = last = int(smooth.max(1).argmax())
     while first > 0 and near[first - 1].any():
         first -= 1
     while last < len(near) - 1 and near[last + 1].any():
         last += 1
-    block = (first + last + 1) // 2
-    count = candidates[int(near[block].argmax())]
-    return Selection(block, count, candidates, accuracy, np.stack(parts)[:, :count])
+    return (first + last + 1) // 2, near
+
+
+def chosen_accuracy(means: Array, labels: Array, folds: Array, neutral: Array) -> float:
+    """`heldout` at the block that `select` would choose, with neutral components [blocks, components, width] as they are.
+
+    For shuffled labels: a null that does not choose its block, as the real labels did, would be too easily beaten.
+    """
+    accuracy = np.array([heldout(means[:, b], labels, folds, parts) for b, parts in enumerate(neutral)])
+    return float(accuracy[_middle(accuracy[:, None], len(labels))[0]])
 
 
 def shuffled(labels: Array, topics: Array, rng: np.random.Generator) -> Array:
-    """Labels permuted within each topic, so that every topic keeps one story of each emotion."""
+    """Labels permuted within each topic, so that every topic keeps its emotions; over all stories where each has but one."""
+    if all(len(set(labels[topics == topic])) == 1 for topic in range(topics.max() + 1)):
+        return rng.permutation(labels)
     out = labels.copy()
     for topic in range(topics.max() + 1):
         out[topics == topic] = rng.permutation(labels[topics == topic])

@@ -152,13 +152,15 @@ def _read(files: list[Path], skip_unusable: bool = False) -> list[Story]:
 
 
 def _choose(read: list[Story], emotions: str | Iterable[str] | None, path: Any = None) -> tuple[Story, ...]:
+    if isinstance(emotions, Iterable) and not isinstance(emotions, str):
+        emotions = list(emotions)
     if not read or emotions == []:
         where = "" if path is None or read else f" in {str(path)!r}"
         raise EmokitError(f"there is no story{where}", do="Give at least one story for each of two emotions.")
     if emotions is None or emotions == "all":
         return tuple(read)
     known = sorted({s.emotion for s in read})
-    wanted = list(emotions) if isinstance(emotions, Iterable) and not isinstance(emotions, str) else [emotions]
+    wanted = emotions if isinstance(emotions, list) else [emotions]
     for emotion in wanted:
         emotion_index(emotion, known)
     return tuple(s for emotion in dict.fromkeys(wanted) for s in read if s.emotion == emotion)

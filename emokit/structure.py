@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -216,8 +217,11 @@ def _elsewhere(hf: nn.Module, name: str) -> torch.Tensor:
 
 
 def fingerprint(hf: Any) -> str:
-    """Twelve digits of the config and all weights, by exact sums of the bits of every 1,024 values."""
-    digest = hashlib.sha256(hf.config.to_json_string().encode())
+    """Twelve digits of the config, but for the version that wrote it, and all weights: exact sums of every 1,024 values' bits."""
+    config = json.loads(hf.config.to_json_string())
+    for part in (config, *(value for value in config.values() if isinstance(value, dict))):
+        part.pop("transformers_version", None)  # that of the library installed now, whatever wrote the checkpoint
+    digest = hashlib.sha256(json.dumps(config, sort_keys=True).encode())
     for name, parameter in weights(hf):
         bits = _bits(parameter)
         whole = bits.numel() // 1024 * 1024

@@ -111,7 +111,7 @@ class Bench:
         """One measurement of this bench at a block or a prompt, from the disk where it is there."""
         added = [[key if isinstance(key, str) else key.name, strength] for key, strength in self.pushes]
         settings = [self.emotions, added, self.limit, self.temperature, self.seeds, STEMS, NEUTRAL, INSTRUCTION]
-        whole = json.dumps([METHOD, what.__name__, at, settings])
+        whole = json.dumps([METHOD, what.__name__, at, settings, str(self.model.tokenizer.chat_template)])
         key = hashlib.sha256(whole.encode()).hexdigest()[:24]
         if key not in self.log.rows:
             self.log.add([{"key": key, **what(*at)}])

@@ -30,7 +30,7 @@ class Messages:
 
     `first` [blocks] is the share whose own emotion scores highest of the story set's `emotions`, `three` [blocks] the share
     where it is among three; scores are cosines of a message's mean, centred over the messages. `interval` is a 95 %
-    bootstrap interval over messages of `first` at the best block, `null` the largest 2.5 % of it under shuffled labels,
+    bootstrap interval over emotions, whose messages share a direction, of `first` at the best block, `null` the largest 2.5 % of it under shuffled labels,
     `embeddings` the share that a bag of embeddings reads right.
     """
 
@@ -48,8 +48,8 @@ class Validation:
     """Held-out-topic accuracy per block, `accuracy` [blocks], with what it has to beat.
 
     `embeddings` is the same test on mean input embeddings (bag of embeddings), with the number of neutral components
-    that suits it best, `words` on word counts (bag of words); `null` [shuffles] the same test at the best block with labels
-    shuffled within each topic, `chance` one in the number of emotions, `interval` a 95 % bootstrap interval over topics of the
+    that suits it best, `words` on word counts (bag of words); `null` [shuffles] the same test with labels shuffled within
+    each topic, at the block that is then the best, `chance` one in the number of emotions, `interval` a 95 % bootstrap interval over topics of the
     best block's accuracy. Beside them: the reading of `messages` (None without shipped ones), the `stability` of each direction,
     `anisotropy` [blocks], the mean cosine between stories of nothing in common, and `needed`, the accuracy with fewer topics.
     """
@@ -155,7 +155,7 @@ def validate(model: Model, stories: StorySet, *, seed: int = 0) -> Validation:
     at_best = means[:, chosen.block]
     rng = np.random.default_rng(seed)
     null = [
-        selection.heldout(at_best, selection.shuffled(labels, folds, rng), folds, parts)
+        selection.chosen_accuracy(means, selection.shuffled(labels, folds, rng), folds, chosen.neutral)
         for _ in progress(range(SHUFFLES), desc="shuffled labels")
     ]
     bag = activations.embeddings(model, texts)
@@ -163,7 +163,6 @@ def validate(model: Model, stories: StorySet, *, seed: int = 0) -> Validation:
     bags = {k: selection.components(bag_flat, k) for k in chosen.candidates}
     told = {k: selection.heldout(bag, labels, folds, bags[k]) for k in chosen.candidates}
     hits = selection.heldout_hits(at_best, labels, folds, parts)
-    by_topic = np.array([hits[folds == f].mean() for f in range(folds.max() + 1)])
     bag_units = selection.directions(bag, labels, bags[max(told, key=lambda k: told[k])])[0]
     return Validation(
         accuracy=chosen.accuracy[:, column],
@@ -172,8 +171,8 @@ def validate(model: Model, stories: StorySet, *, seed: int = 0) -> Validation:
         embeddings=max(told.values()),
         null=np.array(null),
         chance=1 / len(stories.emotions),
-        interval=_interval(by_topic, rng),
-        words=float(lint.leaks(stories).told.mean()),
+        interval=_interval(hits, folds, rng),
+        words=_told(stories),
         messages=_messages(model, stories, means, chosen, bag_units, rng),
         stability=robustness.stability(
             means, chosen.neutral, chosen.block, labels, selection.shuffled(labels, folds, rng), folds, tuple(stories.emotions), rng
@@ -183,10 +182,18 @@ def validate(model: Model, stories: StorySet, *, seed: int = 0) -> Validation:
     )  # fmt: skip
 
 
-def _interval(values: Array, rng: np.random.Generator) -> tuple[float, float]:
-    """95 % bootstrap interval of a mean."""
-    low, high = np.quantile(rng.choice(values, (BOOTSTRAP, len(values))).mean(1), [0.025, 0.975])
+def _interval(hits: Array, groups: Array, rng: np.random.Generator) -> tuple[float, float]:
+    """95 % bootstrap interval of the share of hits, whole groups (topics, emotions) drawn, which are right or wrong together."""
+    sums, counts = np.bincount(groups, hits), np.bincount(groups)
+    drawn = rng.integers(0, len(counts), (BOOTSTRAP, len(counts)))
+    low, high = np.quantile(sums[drawn].sum(1) / counts[drawn].sum(1), [0.025, 0.975])
     return float(low), float(high)
+
+
+def _told(stories: StorySet) -> float:
+    """The share of stories that words alone tell."""
+    leaks = lint.leaks(stories).set_index("emotion").told
+    return float(np.mean([leaks[story.emotion] for story in stories]))
 
 
 def _messages(
@@ -212,7 +219,7 @@ def _messages(
     null = [(_ranks(at_best, rng.permutation(own)) == 0).mean() for _ in range(BOOTSTRAP)]
     return Messages(
         count=len(own), emotions=len(names), first=(ranks == 0).mean(1), three=(ranks < 3).mean(1),
-        interval=_interval((ranks[chosen.block] == 0).astype(float), rng), null=float(np.quantile(null, 0.975)),
+        interval=_interval(ranks[chosen.block] == 0, own, rng), null=float(np.quantile(null, 0.975)),
         embeddings=float((_ranks(_centred(bag - bag.mean(0), bag_units), own) == 0).mean()),
     )  # fmt: skip
 

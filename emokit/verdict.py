@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .curves import DoseCurves
-from .errors import EmokitError
+from .errors import EmokitError, check_known
 from .panels import Panel
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 Array = np.ndarray
 PERMUTATIONS = 2000
 ALPHA = 0.05
+SHOWN = ("afraid", "calm", "sad", "happy")  # in figures, beside what is expected to change
 NAMES = {"panel": "the numbers", "ladder": "ladder in words", "twin": "the numbers in a harmless sentence"}
 
 
@@ -83,7 +84,8 @@ class DoseResult(DoseCurves):
 
         `replicates` if the panels' signs have p <= 0.05, the first panel's own signs are right and its first emotion
         changes more than on the twin; `does not replicate` if that fails though the ladders' signs have p <= 0.05 (the
-        directions work, the numbers do not); else `inconclusive`.
+        directions work, the numbers do not); else `inconclusive`, as also where the first panel has no twin or
+        expectation, or the signs are too few, so that it could not have replicated.
         """
         at = self.block if block is None else self._known(block)
         signs, ladders, first = self.signs("panel", at), self.signs("ladder", at), self.panels[0]
@@ -99,7 +101,8 @@ class DoseResult(DoseCurves):
             reasons += "; so few signs can't reach p <= 0.05: give more panels and emotions, with ladders"
         if signs.total and signs.p <= ALPHA and own and beyond:
             return "replicates", reasons
-        if ladders.total and ladders.p <= ALPHA:
+        testable = bool(first.ways) and first.twin is not None and signs.decidable
+        if testable and ladders.total and ladders.p <= ALPHA:
             return "does not replicate", reasons
         return "inconclusive", reasons
 
@@ -130,13 +133,15 @@ class DoseResult(DoseCurves):
 
     # figures
 
-    def plot(self, kind: str = "panel", emotions: Sequence[str] = ("afraid", "calm", "sad", "happy")) -> Figure:
+    def plot(self, kind: str = "panel", emotions: Sequence[str] | None = None) -> Figure:
         """Change of the scores over the values, a small plot per panel, of "panel", "ladder" or "twin".
 
-        The emotions expected to change are bold and have an arrow; all kinds are drawn to one scale.
+        The emotions expected to change are bold and have an arrow; all kinds are drawn to one scale. `emotions` beside them
+        are afraid, calm, sad and happy, those of them there are, unless given.
         """
         from . import plots
 
+        emotions = [e for e in SHOWN if e in self.emotions] if emotions is None else emotions
         shown = [self._shown(p, kind, p.title, emotions) for p in self.panels if self._kinds(p, kind)]
         if not shown:
             raise EmokitError(f"no panel has a {kind}", [p.title for p in self.panels], "Give the panels one.")
@@ -145,11 +150,12 @@ class DoseResult(DoseCurves):
         title = f"{heading}: {signs}change of the scores at block {self.block}{self._where()}"
         return plots.dose_panels(shown, limit=self._limit(emotions), title=title)
 
-    def compare(self, panel: Panel | None = None, emotions: Sequence[str] = ()) -> Figure:
-        """One panel (the first) beside its ladder and its twin, to one scale, with the range of random directions (5-95 %)."""
+    def compare(self, panel: Panel | str | None = None, emotions: Sequence[str] = ()) -> Figure:
+        """One panel (the first, or by itself or its title) beside its ladder and its twin, to one scale, with the range of
+        random directions (5-95 %)."""
         from . import plots
 
-        panel = panel or self.panels[0]
+        panel = self._panel(panel)
         kinds = [kind for kind in NAMES if self._kinds(panel, kind)]
         shown = [self._shown(panel, kind, NAMES[kind], emotions) | {"band": self.band(panel, kind)} for kind in kinds]
         leading = next(iter(panel.expect), None)
@@ -157,6 +163,14 @@ class DoseResult(DoseCurves):
         found = [f"{self._change(panel, k, leading):+.3f} {told[k]}" for k in kinds] if leading else []
         title = f"{panel.title}: {leading} {', '.join(found)}" if leading else panel.title
         return plots.dose_panels(shown, title=f"{title} (block {self.block}{self._where()})")
+
+    def _panel(self, panel: Panel | str | None) -> Panel:
+        """A panel by itself or its title, the first without one; raises EmokitError for one that was not run."""
+        if panel is None:
+            return self.panels[0]
+        titles = [known.title for known in self.panels]
+        check_known(panel.title if isinstance(panel, Panel) else panel, titles, "panel")
+        return panel if isinstance(panel, Panel) else self.panels[titles.index(panel)]
 
     def plot_effects(self) -> Figure:
         """Every expected sign with its effect in the expected direction: numbers, twin and ladder, with their intervals."""
@@ -196,7 +210,7 @@ class DoseResult(DoseCurves):
         return "" if self.position == "readout" else f", over the {self.position}"
 
     def _shown(self, panel: Panel, kind: str, title: str, emotions: Sequence[str]) -> dict[str, Any]:
-        names = dict.fromkeys([*panel.expect, *(e for e in emotions if e in self.emotions)])
+        names = dict.fromkeys([*panel.expect, *emotions])
         return {
             "title": title,
             "labels": list(range(1, len(panel.ladder or ()) + 1) if kind == "ladder" else panel.values),
@@ -205,11 +219,9 @@ class DoseResult(DoseCurves):
         }
 
     def _limit(self, emotions: Sequence[str]) -> float:
-        names = {*emotions, *(e for p in self.panels for e in p.expect)} & set(self.emotions)
-        columns = [self.emotions.index(e) for e in names]
-        return 1.15 * max(
-            float(np.abs(c[:, self.block] - c[0, self.block])[:, columns].max()) for c in self.curves.values()
-        )
+        columns = [self.emotions.index(e) for e in {*emotions, *(e for p in self.panels for e in p.expect)}]
+        changes = [np.abs(c[:, self.block] - c[0, self.block])[:, columns] for c in self.curves.values()]
+        return 1.15 * max((float(change.max()) for change in changes if change.size), default=1.0)
 
     def _repr_png_(self) -> bytes:
         from . import plots

@@ -341,3 +341,23 @@ def test_an_instruction_joins_the_system_message_that_is_there(model):
         {"role": "user", "content": "Hi"},
     ]
     assert trials.instructed(model, "Be calm.", messages[:1])[1:] == messages[:1]
+
+
+def test_what_was_measured_with_another_chat_template_is_measured_again(kit):
+    model, vectors, _ = kit
+    bench = trials.Bench(model, vectors, ["happy"], [], [0.1], 4, 0.0, 0)
+    seen = []
+
+    def look(prompt):
+        seen.append(prompt)
+        return {}
+
+    template = model.tokenizer.chat_template
+    try:
+        for _ in range(2):
+            bench.measured(look, "Hello")
+        model.tokenizer.chat_template = template + " "
+        bench.measured(look, "Hello")
+    finally:
+        model.tokenizer.chat_template = template
+    assert len(seen) == 2

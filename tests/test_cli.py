@@ -296,3 +296,11 @@ def test_doctor_uses_no_network_and_loads_no_model(healthy, monkeypatch):
     monkeypatch.setattr("socket.socket.connect", lambda *_: pytest.fail("used the network"))
     monkeypatch.setattr(fetch, "convert", lambda *_: pytest.fail("converted"))
     assert main(["doctor"]) == 1
+
+
+def test_doctor_says_what_is_missing_where_a_package_is(tmp_path):
+    code = "import sys; sys.modules['platformdirs'] = None; from emokit import doctor; sys.exit(doctor.report())"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path)
+    assert done.returncode == 1
+    assert "without platformdirs" in done.stdout
+    assert "Traceback" not in done.stderr

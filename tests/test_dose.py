@@ -1,3 +1,4 @@
+import dataclasses
 import itertools
 
 import numpy as np
@@ -34,7 +35,7 @@ def test_the_six_panels_are_the_papers():
     signs = {(p.name, e, way) for p in dose.PANELS for e, way in p.expect.items()}
     assert len(signs) == 12
     assert {("tylenol", "afraid", "up"), ("tylenol", "calm", "down"), ("sister's age", "sad", "down")} <= signs
-    assert dose.PANELS[0].values == [500, 1000, 2000, 4000, 8000, 16000]
+    assert dose.PANELS[0].values == (500, 1000, 2000, 4000, 8000, 16000)
     for panel in dose.PANELS:
         assert panel.twin
         assert panel.ladder
@@ -360,3 +361,34 @@ def test_the_verdict_on_smollm2_follows_the_rule_and_shuffled_labels_seldom_repl
     assert got.signs("ladder").p <= 0.05
     assert got.signs("ladder").right >= 10
     assert dose.null(smol, smol_vectors, emokit.load_stories(), 20).replicates <= 2
+
+
+def test_without_a_twin_or_with_too_few_signs_nothing_can_fail_to_replicate():
+    """The same changes that replicate: the rule can't be asked, so it does not say no."""
+    got = result(panel=-1.0)
+    assert got.verdict == "does not replicate"
+    bare = dataclasses.replace(got.panels[0], twin=None)
+    assert dataclasses.replace(got, panels=(bare, *got.panels[1:])).verdict == "inconclusive"
+
+
+def test_panels_take_arrays_and_refuse_what_has_no_order_or_end():
+    panel = Panel("I ran {X} km.", np.array([1, 5, 10]), ladder=np.array(["a little", "far", "very far"]))
+    assert panel.sentences()[-1] == "I ran 10 km."
+    assert panel.rungs()[0] == "I ran a little km."
+    for wrong in ({500, 1000, 4}, [1, float("nan"), 3], [1, float("inf")]):
+        with pytest.raises(EmokitError):
+            Panel("I ran {X} km.", wrong)
+
+
+def test_figures_name_panels_and_emotions():
+    got = result()
+    title = got.panels[1].title
+    assert got.compare(title)._suptitle.get_text().startswith(title)
+    for wrong in (lambda: got.compare("odd"), lambda: got.compare(BIRDS), lambda: got.plot(emotions=["hapy"])):
+        with pytest.raises(EmokitError):
+            wrong()
+
+
+def test_a_result_whose_panel_expects_nothing_of_known_emotions_is_drawn(model, vectors):
+    others = dataclasses.replace(vectors, emotions=("x", "y", "z"))
+    assert dose.run(model, others, Panel("I saw {X} birds.", [1, 2, 3]))._repr_png_()

@@ -5,7 +5,7 @@ import pytest
 from sklearn.decomposition import PCA
 
 import emokit
-from emokit import geometry
+from emokit import EmokitError, geometry
 from emokit.vectors import EmotionVectors
 
 WORDS = (
@@ -220,3 +220,11 @@ def test_components_that_turn_slowly_never_flip_from_block_to_block():
             own = geometry.pca(turning, b).valence
             assert plane.valence.p == own.p
             np.testing.assert_allclose(np.abs(plane.valence.r), np.abs(own.r))
+
+
+def test_what_is_no_argument_is_refused(vectors):
+    for wrong in (lambda: geometry.cosines(None), lambda: geometry.cosines(vectors, seed=-1)):
+        with pytest.raises(EmokitError):
+            wrong()
+    with pytest.raises(EmokitError, match="no such components"):
+        geometry.pca(vectors).plot(axes=(0, 99))

@@ -1,3 +1,6 @@
+from copy import deepcopy
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -44,3 +47,14 @@ def test_foreign_directions_and_words_of_several_tokens_are_refused(model, vecto
         emokit.logit_lens(model, vectors, Direction("other", vectors["sad"].rows, "0" * 12))
     with pytest.raises(emokit.EmokitError, match="not a token"):
         emokit.logit_lens(model, vectors, "sad").rank("several words")
+
+
+def test_in_sixteen_bits_the_slopes_are_those_of_the_same_weights_in_thirty_two(model, vectors):
+    coarse = model.hf.bfloat16()
+    fine = emokit.Model(deepcopy(coarse).float(), model.tokenizer, "fine")
+    low = emokit.Model(coarse, model.tokenizer, "coarse")
+    found = [
+        emokit.logit_lens(m, replace(vectors, provenance={"model": m.facts()}), "sad", block=1).slopes
+        for m in (low, fine)
+    ]
+    assert np.corrcoef(*found)[0, 1] > 0.999

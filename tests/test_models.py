@@ -242,3 +242,17 @@ def test_a_device_that_is_not_there_is_one_clear_error(model, tmp_path):
     model.tokenizer.save_pretrained(tmp_path / "m")
     with pytest.raises(EmokitError, match="cannot load"):
         emokit.load_model(tmp_path / "m", device="banana")
+
+
+def test_fingerprint_does_not_follow_the_version_of_transformers(model, monkeypatch):
+    before = model.fingerprint
+    monkeypatch.setattr("transformers.configuration_utils.__version__", "99.0.0")
+    assert "99.0.0" in model.hf.config.to_json_string()
+    assert emokit.Model(model.hf, model.tokenizer, "again").fingerprint == before
+
+
+def test_a_cpu_by_any_name_gets_float32(model, tmp_path):
+    model.hf.bfloat16().save_pretrained(tmp_path)
+    model.tokenizer.save_pretrained(tmp_path)
+    for device in ("cpu", "cpu:0"):
+        assert emokit.load_model(tmp_path, device=device).dtype == torch.float32

@@ -55,9 +55,6 @@ def steps(title):
 
 FIGURES = {
     "token_heatmap": lambda: heatmap(["The", " phone", " rang"]),
-    "accuracy_by_block": lambda: plots.accuracy_by_block(
-        np.array([0.2, 0.6, 0.5]), chance=0.1, best=1, baseline=0.3, null=(0.05, 0.15), title="t"
-    ),
     "dose_panels": lambda: plots.dose_panels([panel(), panel("b"), panel("c"), panel("d")], title="t"),
     "dose_effects": lambda: plots.dose_effects(
         ["dose: afraid ↑", "$X$: calm ↓"],

@@ -91,3 +91,19 @@ def test_one_topic_cannot_be_held_out():
     means, neutral = planted(1.0)
     with pytest.raises(EmokitError, match="one topic"):
         selection.select(means, neutral, EMOTIONS, ["t"] * 18)
+
+
+def test_labels_of_topics_with_one_emotion_each_are_shuffled_over_all_stories():
+    labels, folds = np.repeat(np.arange(3), 4), np.arange(12)  # a topic, such as a title, for each story
+    found = [selection.shuffled(labels, folds, np.random.default_rng(seed)) for seed in range(5)]
+    assert all(sorted(one) == sorted(labels) for one in found)
+    assert not any((one == labels).all() for one in found)
+
+
+def test_the_accuracy_at_the_block_that_would_be_chosen():
+    """The oracle: `select` itself, without neutral components to choose among."""
+    means, _ = planted(3.0, blocks=7, at=[2, 3, 4])
+    none = np.empty((7, 0, means.shape[2]), np.float32)
+    chosen = selection.select(means, means[:0], EMOTIONS, TOPICS)
+    found = selection.chosen_accuracy(means, selection.codes(EMOTIONS), selection.codes(TOPICS), none)
+    assert found == chosen.accuracy[chosen.block, 0]

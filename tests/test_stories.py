@@ -259,3 +259,24 @@ def test_messages_of_all_words_are_four_each_and_name_none():
     assert [str(f) for f in messages.lint() if f.rule in ("emotion word", "duplicate")] == []
     texts = [s.text for s in emokit.load_stories(emotions="all")]
     assert not {m.text for m in messages} & set(texts)
+
+
+@pytest.mark.parametrize("sign", ["\u2028", "\x0c", "\x0b", "\x85", ",", '"', "\n"])
+def test_a_text_with_any_sign_comes_back_from_a_csv(tmp_path, sign):
+    text = f"She ran{sign} laughing, and sang."
+    StorySet((Story("happy", "a train", text), Story("sad", "a bus", "He sat."))).save(tmp_path / "a.csv")
+    assert emokit.load_stories(tmp_path / "a.csv")[0].text == text
+
+
+def test_a_comma_without_quotation_marks_is_named(tmp_path):
+    (tmp_path / "a.csv").write_text("emotion,topic,text\nhappy,train,She ran, laughing and singing\nsad,bus,He sat.\n")
+    with pytest.raises(EmokitError, match=r"a\.csv:2 has more cells"):
+        emokit.load_stories(tmp_path / "a.csv")
+
+
+def test_emotions_may_be_an_array_and_none_of_them_is_no_story():
+    chosen = emokit.load_stories(emotions=np.array(["happy", "sad"]))
+    assert chosen.emotions == ["happy", "sad"]
+    for nothing in ((), set(), np.array([])):
+        with pytest.raises(EmokitError, match="no story"):
+            emokit.load_stories(emotions=nothing)

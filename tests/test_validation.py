@@ -119,3 +119,21 @@ def test_stories_of_two_topics_can_be_validated(model, stories):
     assert got.needed.topics == (1,)
     assert got._repr_png_().startswith(b"\x89PNG")
     assert selection.codes(few.topics).max() == 1
+
+
+def test_the_interval_is_of_the_share_of_stories_with_whole_topics_drawn():
+    """The oracle: the share itself, where a topic has many stories and the others few."""
+    from emokit.validation import _interval
+
+    hits, topics = np.repeat([True, False], [40, 6]), np.repeat([0, 1, 2, 3], [40, 2, 2, 2])
+    low, high = _interval(hits, topics, np.random.default_rng(0))
+    assert low == 0  # the large topic is not drawn in a third of all cases
+    assert high > hits.mean()
+    assert _interval(np.tile([True, False], 8), np.repeat(np.arange(8), 2), np.random.default_rng(0)) == (0.5, 0.5)
+
+
+def test_words_count_each_story_once(model, stories):
+    few = StorySet(stories.stories[: len(stories) - 3], stories.neutral)
+    told = emokit.lint.leaks(few).set_index("emotion").told
+    got = emokit.validate(model, few)
+    assert got.words == pytest.approx(np.mean([told[s.emotion] for s in few]))

@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import re
+import shlex
 import sys
 import time
 from pathlib import Path
@@ -69,9 +70,6 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, help="the folder to write to; results/<model> without it")
     told = sys.argv[1:] if arguments is None else arguments
     chosen = parser.parse_args(told)
-    shown = " ".join(Path(a).name if a == chosen.model else a for a in told if a != str(chosen.out)).replace(
-        " --out", ""
-    )
     with ranks.together() as rank:  # under torchrun all play, and the first writes
         model = emokit.load_model(chosen.model)
         stories = emokit.load_stories()
@@ -85,7 +83,7 @@ def main(arguments: list[str] | None = None) -> int:
             seconds = time.perf_counter() - begun
             if rank:
                 continue
-            command = f"python tools/behaviour.py {shown}".strip()
+            command = f"python tools/behaviour.py {shlex.join(told)}".strip()
             header = about(result, command=command, model=model, stories=stories, seconds=seconds)
             write({**header, "values": plain(result.record())}, out / f"{name}.json")
             draw = result.figures() if hasattr(result, "figures") else {"": result.plot}

@@ -8,6 +8,7 @@ left out: for the 24 core emotions and for all 173.
 
 from __future__ import annotations
 
+import argparse
 import json
 import platform
 import sys
@@ -20,6 +21,7 @@ import numpy as np
 import emokit
 from emokit import activations, geometry, lint, plots, selection
 from emokit.models import Model
+from emokit.results import write
 from emokit.stories import StorySet
 
 RESULTS = Path(__file__).parent.parent / "results"
@@ -119,18 +121,21 @@ def main(arguments: list[str]) -> int:
     import torch
     import transformers
 
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("--built", action="store_true", help="also stories that the default model writes by itself")
+    chosen_parts = parser.parse_args(arguments)
     model = emokit.load_model()
     found = {
         name: measure(model, emokit.load_stories(emotions=chosen)) for name, chosen in (("core", None), ("all", "all"))
     }
-    if "--built" in arguments:
+    if chosen_parts.built:
         found["core, written by the model itself"] = built(model, emokit.load_stories())
     about = {
         "command": "python tools/corpus.py " + " ".join(arguments), "date": time.strftime("%Y-%m-%d"), "model": repr(model), "fingerprint": model.fingerprint,
         "versions": {"emokit": emokit.__version__, "torch": torch.__version__, "transformers": transformers.__version__, "python": platform.python_version()},
     }  # fmt: skip
     RESULTS.mkdir(exist_ok=True)
-    (RESULTS / "corpus.json").write_text(json.dumps(about | found, indent=1) + "\n", encoding="utf-8")
+    write(about | found, RESULTS / "corpus.json")
     key = "valence of emotions left out, r"
     curves = {f"{found[name]['emotions']} emotions": found[name][key]["by block"] for name in ("core", "all")}
     figure = plots.by_block(

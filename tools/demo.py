@@ -27,8 +27,7 @@ def main() -> None:
     result = emokit.validate(model, stories)
     keep("accuracy", result.plot())
     say(repr(result))
-    beaten = "more than the words alone" if result.interval[0] > result.embeddings else "no more than the words alone"
-    say(f"That is {beaten}; p = {result.p:.3f} against shuffled labels.")
+    say(f"Against words, embeddings and shuffled labels it {result.verdict} (p = {result.p:.3f}).")
 
     head("3. Read one sentence")
     reading = emokit.read(model, vectors, "The printer jammed again, for the ninth time today.")

@@ -8,6 +8,7 @@ The notebook is executed in its folder and keeps its outputs; it never holds wid
 
 from __future__ import annotations
 
+import argparse
 import os
 import re
 import sys
@@ -65,9 +66,14 @@ def stale(source: Path) -> str:
 
 def main(arguments: list[str]) -> int:
     """Build or check the chosen notebooks; returns the exit code."""
-    names = [a for a in arguments if not a.startswith("-")]
-    sources = [s for s in sorted((FOLDER / "src").glob("*.py")) if not names or s.name.startswith(tuple(names))]
-    if "--check" not in arguments:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("names", nargs="*", help="what their names begin with, such as 03; all without it")
+    parser.add_argument("--check", action="store_true", help="only say which notebooks do not match their sources")
+    chosen = parser.parse_args(arguments)
+    sources = [s for s in sorted((FOLDER / "src").glob("*.py")) if s.name.startswith(tuple(chosen.names) or "")]
+    if not sources:
+        parser.error(f"no such notebook: {' '.join(chosen.names)}")
+    if not chosen.check:
         for source in sources:
             build(source)
         return 0

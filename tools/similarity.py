@@ -5,6 +5,7 @@ Usage: similarity.py NAME=VECTORS.safetensors NAME=VECTORS.safetensors ...      
 
 from __future__ import annotations
 
+import argparse
 import itertools
 import sys
 from pathlib import Path
@@ -18,7 +19,12 @@ TARGET = Path(__file__).parent.parent / "results" / "similarity.json"
 
 def main(arguments: list[str]) -> int:
     """Compare every pair at their best blocks, and write what came out."""
-    loaded = {name: emokit.EmotionVectors.load(path) for name, path in (a.split("=", 1) for a in arguments)}
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("files", nargs="+", metavar="NAME=FILE", help="vectors of at least two models")
+    chosen = dict(part.split("=", 1) for part in parser.parse_args(arguments).files if "=" in part)
+    if len(chosen) < 2:
+        parser.error("give at least two, each as NAME=FILE")
+    loaded = {name: emokit.EmotionVectors.load(path) for name, path in chosen.items()}
     pairs = []
     for one, other in itertools.combinations(loaded, 2):
         found = geometry.similarity(loaded[one], loaded[other])

@@ -86,7 +86,7 @@ class Player:
         whole = [
             METHOD, self.model.fingerprint, run.script.name, run.script.about, condition.name, condition.system, block,
             hashlib.sha256(added.tobytes()).hexdigest(), run.seed, self.limit, self.temperature,
-            self.read and [self.vectors.digest, *self.read],
+            self.read and [self.vectors.digest, *self.read], str(self.model.tokenizer.chat_template),
         ]  # fmt: skip
         try:
             return hashlib.sha256(json.dumps(whole, sort_keys=True).encode()).hexdigest()[:24]

@@ -5,7 +5,6 @@ from .behaviour import changes, failures, outcomes, strength_curves, turns
 from .charts import bars, boxes, by_block, grid, line, null_histogram, pairs, scatter
 from .doses import dose_effects, dose_panels
 from .evidence import (
-    accuracy_by_block,
     agreement_by_block,
     calibration,
     gain_against_null,
@@ -24,7 +23,6 @@ __all__ = [
     "STYLE",
     "STYLES",
     "Figure",
-    "accuracy_by_block",
     "agreement_by_block",
     "bars",
     "block_map",

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import matplotlib
-import matplotlib.figure
 import numpy as np
 
 from .base import COLOURS, DIVERGING, MARKERS, STYLES, Array, Figure, beside, mark_block, sheet

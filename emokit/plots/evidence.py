@@ -7,24 +7,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import matplotlib
-import matplotlib.figure
 import numpy as np
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import FixedLocator, NullLocator
 
 from .base import COLOURS, MARKERS, STYLES, Array, Figure, beside, mark_block, reach, sheet
 from .tokens import _luminance
-
-
-def accuracy_by_block(
-    accuracy: Array, *, chance: float, best: int, baseline: float, null: tuple[float, float], title: str = ""
-) -> Figure:
-    """Held-out accuracy [blocks] beside a baseline, the 95 % range under shuffled labels, and chance."""
-    with sheet(8, 3.8) as (figure, axis):
-        _accuracy(axis, accuracy, best=best, chance=chance, bars={"bag of embeddings": baseline}, null=null)
-        axis.set(ylabel="accuracy on topics left out", title=title)
-        axis.legend(loc="center left", bbox_to_anchor=(1, 0.5))
-    return figure
 
 
 def _accuracy(

@@ -6,7 +6,6 @@ import textwrap
 from collections.abc import Mapping, Sequence
 
 import matplotlib
-import matplotlib.figure
 import numpy as np
 from matplotlib.colors import Normalize, to_hex
 
