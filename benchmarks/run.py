@@ -179,7 +179,7 @@ def with_plain_layers(model: emokit.Model, work: Callable[[], Any]) -> Callable[
 def memory(model: emokit.Model, chosen: argparse.Namespace) -> list[dict[str, Any]]:
     """Peak memory and seconds by number of stories, each in a process of its own: beyond the array, memory should be flat."""
     rows = []
-    for size in (chosen.texts // 2, chosen.texts, 2 * chosen.texts, 4 * chosen.texts):
+    for size in (chosen.texts, 4 * chosen.texts, 8 * chosen.texts, 16 * chosen.texts):
         found = child("one_extraction.py", chosen.model, str(size))
         array = size * model.n_blocks * model.width * 4 / 2**20
         rows.append({"part": "memory", "what": "extraction", "stories": size, "array MB": round(array, 1), **found})
