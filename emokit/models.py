@@ -117,6 +117,7 @@ class Model:
         self.tokenizer = tokenizer
         self.name = Path(name).name if os.path.isdir(name) else name
         self.lock, self.steers = _SHARED.setdefault(hf, (threading.RLock(), []))  # steering.py keeps the active steers
+        self.trying = 0  # how many `unsteered` there are: passes meanwhile are no work of the model
         config = self.hf.config.get_text_config()
         self.blocks = find_blocks(hf, config.num_hidden_layers, blocks)
         self.n_blocks, self.width = len(self.blocks), int(config.hidden_size)
@@ -168,11 +169,13 @@ class Model:
         """Within the `with` no active steer acts: for trying what the model itself does."""
         with self.lock:
             active = list(self.steers)
+            self.trying += 1
             try:
                 for steer in active:
                     steer.paused = True
                 yield
             finally:
+                self.trying -= 1
                 for steer in active:
                     steer.paused = False
 

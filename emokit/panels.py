@@ -35,6 +35,7 @@ class Panel:
     paraphrases: Sequence[str] = ()
 
     def __post_init__(self) -> None:
+        check_text(self.template, "template")
         self._freeze()
         for template in [self.template, *([] if self.twin is None else [self.twin]), *self.paraphrases]:
             check_text(template, "template")

@@ -80,8 +80,10 @@ def _json_lines(file: Path, text: str) -> Iterator[Row]:
 
 
 def _csv(file: Path, text: str) -> Iterator[Row]:
-    lines = text.split("\n")  # a quoted text may go over several; other line ends are a part of it
-    header = lines[0]
+    lines = (
+        text.split("\n") if text.strip() else []
+    )  # a quoted text may go over several; other line ends are a part of it
+    header = lines[0] if lines else ""
     delimiter = max(",;\t", key=header.count)
     reader = csv.reader((line + "\n" for line in lines), delimiter=delimiter, strict=True)
     names: list[str] = []

@@ -103,12 +103,12 @@ def test_rows_that_are_steered_differently_are_not_read_as_one(model, vectors):
     assert got[0] != pytest.approx(got[1], abs=1e-2)
 
 
-def test_the_bounds_on_a_batch_hold(model):
+def test_the_bounds_on_a_batch_hold(model, monkeypatch):
     tails = [[1] * 10]
     assert chances.room(model, 20, tails) == chances.ROWS
     assert chances.room(model, 1014, tails) == 16
     assert chances.room(model, 10**6, tails) == 1
-    model.pieces = ("",) * 1_000_000
+    monkeypatch.setattr(model.hf, "get_output_embeddings", lambda: torch.nn.Linear(1, 1_000_000))
     assert chances.room(model, 20, tails) == 5
 
 

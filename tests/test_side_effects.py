@@ -132,10 +132,11 @@ def test_prices_by_hand():
     assert made.change("bad", "accuracy") == (-1, -1, -1)
     assert made.change("mild", "accuracy")[0] == -0.2
     assert made.change("mild", "bias") == pytest.approx((1.5, 1.1, 1.9))
-    assert made.said == "a price beyond chance: bad (accuracy -1.00); mild (bias +1.50)"
+    assert made.said == "no price beyond chance, KL apart"  # five that agree are chance in 2 of 32 cases
+    more = {name: np.tile(getattr(made, name), 3) for name in ("right", "kl", "repeats", "gaps")}
+    assert replace(made, **more).said == "a price beyond chance: bad (accuracy -1.00); mild (bias +1.50)"
     few = replace(made, right=right[:, :4])
     np.testing.assert_equal(few.change("bad", "accuracy"), (-1, np.nan, np.nan))  # no interval of four
-    assert few.said == "a price beyond chance: mild (bias +1.50)"
 
 
 def test_one_of_many_prices_beyond_its_own_interval_is_no_price_beyond_chance():

@@ -133,7 +133,10 @@ def test_the_interval_is_of_the_share_of_stories_with_whole_topics_drawn():
 
 
 def test_words_count_each_story_once(model, stories):
-    few = StorySet(stories.stories[: len(stories) - 3], stories.neutral)
-    told = emokit.lint.leaks(few).set_index("emotion").told
-    got = emokit.validate(model, few)
-    assert got.words == pytest.approx(np.mean([told[s.emotion] for s in few]))
+    last = stories.emotions[-1]
+    wrong = [Story(last, f"more {i}", s.text) for i, s in enumerate(s for s in stories if s.emotion != last)]
+    more = StorySet((*stories, *wrong), stories.neutral)
+    told = emokit.lint.leaks(more).set_index("emotion").told
+    got = emokit.validate(model, more)
+    assert got.words == pytest.approx(np.mean([told[s.emotion] for s in more]))
+    assert got.words != pytest.approx(told.mean())

@@ -250,7 +250,9 @@ def test_where_a_text_lands_is_told_beside_neutral_pieces(board, model, vectors)
 
 def test_pieces_of_one_length_are_read_once_and_a_block_reads_nothing(board, monkeypatch):
     asked, states = [], landing.states
-    monkeypatch.setattr(landing, "states", lambda model, texts: asked.append(list(texts)) or states(model, texts))
+    monkeypatch.setattr(
+        landing, "states", lambda model, texts, **how: asked.append(list(texts)) or states(model, texts, **how)
+    )
     board.set(text="one two")
     assert board.wait(60)
     assert [len(texts) for texts in asked] == [1, 10, 10]

@@ -59,6 +59,15 @@ def run(name: str, model: Any, vectors: Any, stories: Any, minutes: float, seed:
     return function(model, vectors, minutes=minutes, seed=seed, **chosen)
 
 
+def _words(chosen: argparse.Namespace) -> list[str]:
+    """What was asked for, as it is written down: without a path of this machine."""
+    path = Path(chosen.model or "")
+    model = [path.name if path.exists() or path.suffix == ".gguf" else chosen.model] if chosen.model else []
+    only = [word for name in chosen.only or () for word in ("--only", name)]
+    seed = ["--seed", str(chosen.seed)] if chosen.seed else []
+    return [*model, *only, "--minutes", f"{chosen.minutes:g}", *(["--light"] if chosen.light else []), *seed]
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Run the chosen experiments one after the other, each written as soon as it ends."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
@@ -68,8 +77,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--light", action="store_true", help="fewer conditions, for larger models")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, help="the folder to write to; results/<model> without it")
-    told = sys.argv[1:] if arguments is None else arguments
-    chosen = parser.parse_args(told)
+    chosen = parser.parse_args(arguments)
     with ranks.together() as rank:  # under torchrun all play, and the first writes
         model = emokit.load_model(chosen.model)
         stories = emokit.load_stories()
@@ -83,7 +91,7 @@ def main(arguments: list[str] | None = None) -> int:
             seconds = time.perf_counter() - begun
             if rank:
                 continue
-            command = f"python tools/behaviour.py {shlex.join(told)}".strip()
+            command = shlex.join(["python", "tools/behaviour.py", *_words(chosen)])
             header = about(result, command=command, model=model, stories=stories, seconds=seconds)
             write({**header, "values": plain(result.record())}, out / f"{name}.json")
             draw = result.figures() if hasattr(result, "figures") else {"": result.plot}

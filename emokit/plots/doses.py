@@ -42,7 +42,8 @@ def dose_panels(panels: Sequence[Mapping[str, Any]], *, limit: float | None = No
             axis.set_xticks(range(len(labels)), labels, fontsize=8, rotation=25 if max(map(len, labels)) > 6 else 0)
             axis.set_title(textwrap.fill(panel["title"], 56), fontsize=9, parse_math=False)
             axis.set_ylim(-limit, limit)
-            axis.legend(fontsize=8, loc="upper left", ncols=2, handlelength=2.6)
+            if group or "band" in panel:
+                axis.legend(fontsize=8, loc="upper left", ncols=2, handlelength=2.6)
         for axis in list(axes.flat)[len(panels) :]:
             axis.set_visible(False)
         for axis in axes[:, 0]:

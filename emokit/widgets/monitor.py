@@ -96,6 +96,7 @@ class LiveMonitor(Board):
             for _ in reply:
                 if stop.is_set():
                     break
+        self._follower.ended()
         self._flush()
         self.status = "stopped" if stop.is_set() else "done"
 
@@ -167,7 +168,7 @@ class Follower(Watch):
 
     def pass_begins(self, _module: torch.nn.Module, _inputs: Any, settings: dict[str, Any]) -> None:
         """Only a pass with a cache writes a reply; reading has none, and ends before the head."""
-        self._cache = settings.get("past_key_values")
+        self._cache = None if self._model.trying else settings.get("past_key_values")
         self._writing = threading.get_ident() if self._cache is not None else None
 
     def pass_ends(self, *_: Any) -> None:
@@ -181,16 +182,26 @@ class Follower(Watch):
             return
         with self._lock:
             if len(ids) == 1 and self._cache.get_seq_length() == 0:
-                self._first = SimpleNamespace(cache=weakref.ref(self._cache), token=int(ids[0, -1]), scores=[])
+                cache = weakref.ref(self._cache)
+                self._first = SimpleNamespace(thread=thread, cache=cache, token=int(ids[0, -1]), scores=[])
                 return
             if self._first and self._first.cache() is self._cache:
-                self._thread, self._followed = thread, self._first.cache
-                self._ids, self._scores, self._spelling = [self._first.token], self._first.scores, Spelling(self._model)
-                self._first = None
+                self._begin(self._first)
             if self._followed() is self._cache and len(ids) == 1:
                 super().tokens_in(_module, inputs, _output)
             else:
                 self._writing = None  # a batch, another reply than the newest, or no reply
+
+    def _begin(self, first: SimpleNamespace) -> None:
+        """Follow the reply that a first pass belongs to."""
+        self._thread, self._followed, self._first = first.thread, first.cache, None
+        self._ids, self._scores, self._spelling = [first.token], first.scores, Spelling(self._model)
+
+    def ended(self) -> None:
+        """A reply of this thread has ended, even if it had but one pass."""
+        with self._lock:
+            if self._first and self._first.scores and self._first.thread == threading.get_ident():
+                self._begin(self._first)
 
     def states_out(self, _module: torch.nn.Module, _inputs: Any, output: Any) -> None:
         """The hook of the block."""
