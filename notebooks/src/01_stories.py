@@ -390,7 +390,7 @@ plots.bars(
 print("shipped stories teach more than the model's own:", ours > theirs)
 
 # %% [markdown]
-# > **You should see** the shipped stories far ahead, and the model's own not far from what shuffled labels reach. (16 stories each: a large gap, but few stories. Write all 24 emotions to see whether it stays.)
+# > **You should see** the shipped stories far ahead, and the model's own below what its shuffled labels may reach: nothing can be told from them. (16 stories each: a large gap, but few stories. Write all 24 emotions to see whether it stays.)
 # > A direction can be no better than the stories it comes from.
 #
 # <details><summary>What came out</summary>

@@ -323,7 +323,7 @@ stable.head(3).round(2)
 result.needed.to_frame().round(2)
 
 # %% [markdown]
-# > **You should see** that two stories an emotion do no better than the words do with fifteen, that four clearly do, and that the curve has nearly levelled off at fifteen. (The range is wide at the
+# > **You should see** that two stories an emotion do hardly better than the words do with fifteen, that four clearly do, and that the curve has nearly levelled off at fifteen. (The range is wide at the
 # > end because only one topic is left to test on.)
 #
 # The green line is a warning: the *raw* states of any two stories, of different emotions and topics, have a cosine of nearly 1. This **anisotropy** is why directions start from a mean.
