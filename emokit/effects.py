@@ -121,13 +121,17 @@ def mean_interval(values: Array, draws: int, seed: int) -> tuple[float, float, f
     return float(values.mean()), *interval(resampled_mean(values[:, None], draws, seed))
 
 
-def sign(values: Array, share: float) -> int:
-    """Which way the mean of values leaves 0, by a t interval with an error of `share`; 0 for neither.
+def enough(count: int, share: float) -> bool:
+    """Whether so many values could leave 0 with an error of `share`: of 5, chance gives all the same sign in 2 of 32 cases."""
+    return count > 0 and 2.0 ** (1 - count) <= share
 
-    0 too where even values that all point one way are too few for so small an error: of 5, chance makes all signs equal
-    in 2 of 32 cases. A bootstrap of so few would claim far too often.
+
+def sign(values: Array, share: float) -> int:
+    """Which way the mean of values leaves 0, by a t interval with an error of `share`; 0 for neither, and for too few.
+
+    A bootstrap of a few values would claim far too often.
     """
-    if not len(values) or 2.0 ** (1 - len(values)) > share:
+    if not enough(len(values), share):
         return 0
     half = student.ppf(1 - share / 2, len(values) - 1) * values.std(ddof=1) / math.sqrt(len(values))
     return 1 if values.mean() > half else -1 if values.mean() < -half else 0

@@ -132,7 +132,8 @@ def test_prices_by_hand():
     assert made.change("bad", "accuracy") == (-1, -1, -1)
     assert made.change("mild", "accuracy")[0] == -0.2
     assert made.change("mild", "bias") == pytest.approx((1.5, 1.1, 1.9))
-    assert made.said == "no price beyond chance, KL apart"  # five that agree are chance in 2 of 32 cases
+    # five that agree are chance in 2 of 32 cases
+    assert made.said == "no price beyond chance, KL apart (too few items to tell: accuracy, repetition, bias)"
     more = {name: np.tile(getattr(made, name), 3) for name in ("right", "kl", "repeats", "gaps")}
     assert replace(made, **more).said == "a price beyond chance: bad (accuracy -1.00); mild (bias +1.50)"
     few = replace(made, right=right[:, :4])
@@ -140,11 +141,11 @@ def test_prices_by_hand():
 
 
 def test_one_of_many_prices_beyond_its_own_interval_is_no_price_beyond_chance():
-    worse = np.zeros((40, 8))
-    worse[1, :4] = 1  # half of the answers
-    calm = np.zeros((40, 8))
+    worse = np.zeros((40, 16))
+    worse[1, :8] = 1  # half of the answers
+    calm = np.zeros((40, 16))
     names = tuple(map(str, range(40)))
-    one = SideEffects("m", names, np.zeros((40, 0)), 1 - worse, calm, calm, calm, tuple("abcdefgh"))
+    one = SideEffects("m", names, np.zeros((40, 0)), 1 - worse, calm, calm, calm, tuple("abcdefghijklmnop"))
     assert one.change("1", "accuracy")[2] < 0
     assert one.said == "no price beyond chance, KL apart"
 

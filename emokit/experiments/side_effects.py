@@ -238,7 +238,10 @@ class SideEffects:
 
     @property
     def said(self) -> str:
-        """Which conditions cost what, in a sentence; 5 % of error are shared out among all conditions and prices but KL."""
+        """Which conditions cost what, in a sentence; 5 % of error are shared out among all conditions and prices but KL.
+
+        It names the prices that could not have been found, for want of items.
+        """
         told, share = [], ALPHA / (len(WORSE) * max(1, len(self.conditions) - 1))
         for condition in self.conditions[1:]:
             costs = []
@@ -248,7 +251,10 @@ class SideEffects:
                     costs.append(f"{measure} {found.mean():+.2f}")
             if costs:
                 told.append(f"{condition} ({', '.join(costs)})")
-        return f"a price beyond chance: {'; '.join(told)}" if told else "no price beyond chance, KL apart"
+        found = f"a price beyond chance: {'; '.join(told)}" if told else "no price beyond chance, KL apart"
+        counts = {m: max((len(self._paired(c, m)) for c in self.conditions[1:]), default=0) for m in WORSE}
+        few = [measure for measure, count in counts.items() if not effects.enough(count, share)]
+        return f"{found} (too few items to tell: {', '.join(few)})" if few else found
 
     def __repr__(self) -> str:
         return f"SideEffects({self.model}, {len(self.conditions) - 1} conditions against {self.conditions[0]}; {self.said})"

@@ -365,7 +365,7 @@ def best_block_tells(chosen, emotions):
     own, none = selection.codes(emotions), np.empty((0, width))
     return max(selection.heldout(means[:, b], own, folds, none) for b in range(model.n_blocks))
 
-# %% tags=["nbval-ignore-output"]
+# %%
 def shuffled_within(chosen):
     """The emotions of some stories, shuffled within each topic."""
     found = {t: iter(rng.permutation([s.emotion for s in chosen if s.topic == t])) for t in topics_asked}
@@ -376,7 +376,7 @@ def by_chance(chosen):
     """What 95 % of 20 shufflings of their labels stay below."""
     return float(np.quantile([best_block_tells(chosen, shuffled_within(chosen)) for _ in range(20)], 0.95))
 
-
+# %% tags=["nbval-ignore-output"]
 shipped = [s for s in stories if s.topic in topics_asked and s.emotion in emotions]
 ours = best_block_tells(shipped, [s.emotion for s in shipped])
 theirs = best_block_tells(own, [s.emotion for s in own])

@@ -26,7 +26,7 @@ emokit.read(model, vectors, "The printer jammed again, for the ninth time today.
 
 # %% [markdown]
 # > **You should see** that the model has some state at *every* token, that the scores are small (a cosine of 0.2 is much here), and that they change
-# > along the sentence. The tokens with the largest scores are bold and carry their number. The mark *readout* is on the last token before a reply would begin.
+# > along the sentence. The tokens with the largest scores are bold and carry their number. *readout* marks the last token before a reply.
 #
 # ## Where the numbers come from
 #
@@ -239,7 +239,7 @@ result
 
 # %% [markdown]
 # > **You should see**, upper left, a curve that begins at the two bags, rises to a plateau in the middle, and falls towards the end; and shuffled labels at chance. If those were as high
-# > as the curve, the method would find "directions" in noise. The other three plots come below.
+# > as the curve, the method would find "directions" in noise.
 #
 # Blocks on the plateau differ by less than 384 stories can tell. `extract` takes the middle of the plateau, and the fewest neutral components that do as well there;
 # so the "best" block need not be the highest point. The accuracy at the chosen block is slightly flattered, since the same stories chose it; the messages below chose no block.
@@ -331,8 +331,8 @@ result.needed.to_frame().round(2)
 # ## Does it carry over to other texts?
 #
 # The kit has 96 short **messages**, written apart from the stories and never averaged into a direction. `validate` reads them, too (upper right): the score of a message is that of its mean,
-# centred over the messages, since each direction has its own offset in this kind of text. They are not unseen, though: the stories were revised with an eye on them
-# ([data card](../stories/README.md), *Limits*), so this accuracy is somewhat flattered, too.
+# centred over the messages, since each direction has its own offset in this kind of text. They are not unseen: the stories were revised with an eye on them
+# ([data card](../stories/README.md), *Limits*), which flatters this accuracy, too.
 
 # %%
 read, block = result.messages, result.best_block
@@ -366,7 +366,7 @@ plots.grid(
 )
 
 # %% [markdown]
-# > **You should see** a dark diagonal with gaps. Some emotions are read every time; bored, frustrated, sad and surprised only once in four. (A row is four messages, so one message is 25 %: do not make much of a single row.)
+# > **You should see** a dark diagonal with gaps. Some emotions are read every time; bored, frustrated, sad and surprised only once in four. (A row is four messages.)
 # > Look at what is off the diagonal: are the errors *sensible* (desperate for hopeless) or wild (happy for sad)? There are both.
 #
 # A warning that follows: the scores of *one* short text, not centred over many, mislead. Each direction has an offset that depends on the kind of text, and in a chat
@@ -403,7 +403,6 @@ print("the same, bit for bit:", np.array_equal(again.directions, vectors.directi
 #
 # * That the model *uses* these directions. That takes an intervention: notebook 06.
 # * That a direction is *only* the emotion: typical situations and typical sayings are in it as well.
-# * That texts nobody has looked at would be read as well: the stories were tuned on these messages.
 # * That the model feels anything. A direction is a statistic of activations on stories about people.
 #
 # **Further**: the paper's own version of this on Claude Sonnet 4.5 ([arXiv 2604.07729](https://arxiv.org/abs/2604.07729)) · next: **05 dose**, where a direction is put to a test that it may fail.

@@ -39,7 +39,7 @@ print("readout:", repr(reading.tokens[reading.readout]))
 
 # %% [markdown]
 # In the paper (Claude Sonnet 4.5), the score of `afraid` there rises with every dose from 500 to 16000 mg, and `calm` falls. A far
-# smaller model reads the same six sentences, at the paper's block: two thirds of the depth, which is block 19 here (not the best block of notebook 02, 18).
+# smaller model reads the same six sentences.
 #
 # > **Predict** does `afraid` rise with the dose here? Does `calm` fall? And when the doses are told in *words*? Write it down, then run on.
 
@@ -130,7 +130,7 @@ result.compare(tylenol)
 table[["kind", "emotion", "change", "low", "high", "beyond twin"]]
 
 # %% [markdown]
-# > **You should see** the middle plot do what the paper says of numbers: `afraid` rises, `calm` falls (`calm` falls on the harmless twin as well, by less than half as much: -0.007). And the left plot, with the numbers, not:
+# > **You should see** the middle plot do what the paper says of numbers: `afraid` rises, `calm` falls (on the twin too, by less than half as much). And the left plot, with the numbers, not:
 # > its changes are no larger than those of the harmless twin. All three have the same scale. The grey band is what 90 % of **random directions** among
 # > the emotions do: any direction moves a little when the sentence changes.
 #
@@ -162,7 +162,11 @@ table[table["kind"].isin(["panel", "paraphrases"])][
 ].round(3)
 
 # %% [markdown]
+# <details><summary>In this run</summary>
+#
 # For `afraid` it does contain 0; and `calm` falls *less* than on the twin.
+#
+# </details>
 #
 # ## Six panels, twelve signs
 #
@@ -191,7 +195,13 @@ result.plot_effects()
 
 # %% [markdown]
 # > **You should see** the blue dots (numbers) within the grey band, and in four of twelve not beyond the orange squares, the same numbers in harmless sentences. Some purple
-# > diamonds (words) leave the band; one alone would prove little, their agreement counts. (Tylenol's `afraid` has its dot beyond the square though its change is the smaller one: each is measured by the random directions of its *own* sentence. The verdict compares the changes themselves.)
+# > diamonds (words) leave the band; one alone would prove little, their agreement counts.
+#
+# <details><summary>Why does Tylenol's afraid lie beyond its square, though its change is the smaller one?</summary>
+#
+# Each is measured by the random directions of its *own* sentence. The verdict compares the changes themselves.
+#
+# </details>
 #
 # How many of the twelve come out, and how many would come out if the emotion labels meant nothing? The **null**: deal the 24 names out
 # to the 24 directions anew, 2,000 times, and count the right signs each time.
@@ -219,12 +229,12 @@ plots.null_histogram(
 )
 
 # %% [markdown]
-# > **You should see** the line for numbers within the grey distribution, where permuted labels land in one deal of eleven, and the line for words in its right tail. The harmless twins, read by the same signs, have 8 of 12 themselves.
+# > **You should see** the line for numbers within the grey distribution, where permuted labels land in one deal of eleven, and the line for words in its right tail.
 #
 # <details><summary>What came out</summary>
 #
 # Six on average, as with a coin; but nine or more come in 9 % of the deals, where twelve coins would give 7 %, and eleven or more in words in 2 %, where coins would give 0.3 %. The signs are not twelve independent coins: who draws an unpleasant direction
-# for `afraid` gets several signs right at once.
+# for `afraid` gets several signs right at once. The harmless twins, read by the same signs, have 8 of 12 themselves.
 #
 # </details>
 
@@ -295,12 +305,12 @@ fooled = dose.null(model, vectors, stories, seeds=20)
 print(fooled.replicates, "of 20 runs with shuffled labels replicate")
 
 # %% [markdown]
-# (None of 20 still allows up to 14 %, by a one-sided 95 % bound: a rate of few runs needs its interval, too.)
+# (None of 20 still allows up to 14 %.)
 
 # %% [markdown]
 # ## Would another block have said otherwise?
 #
-# We used the paper's block, two thirds of depth. (The best block for telling stories apart is another.) Here are all of them.
+# We used the paper's block, two thirds of depth. (It is 19 here; the best for telling stories apart is 18.) Here are all of them.
 #
 # > **Predict** at how many of the 30 blocks do the numbers beat permuted labels (p ≤ 0.05), and from which block on do the words?
 
@@ -350,7 +360,11 @@ rows = {place: r.to_frame().set_index(["kind", "emotion"]) for place, r in place
 pd.DataFrame({place: row["effect"] for place, row in rows.items()}).round(1)
 
 # %% [markdown]
+# <details><summary>In this run</summary>
+#
 # The places don't agree on the numbers. In words `afraid` has the expected sign at each place, always within the band (below 1.6); `calm` in the reply has not. (Another processor may write a slightly other reply.)
+#
+# </details>
 
 # %% [markdown]
 # ## A panel of your own
@@ -433,12 +447,11 @@ check("5.3", look_over)
 # * Told in *numbers*, they do so hardly more often than permuted labels, and Tylenol moves `afraid` no more than its harmless twin does (five paraphrases move it a little
 #   more, by an amount whose interval still holds 0). At no block does the
 #   effect replicate; at some the positive control does not suffice either, and the verdict is `inconclusive`.
-# * Why may that be? To tell 1000 from 8000 mg one must know what a dose is, and so small a model has read little pharmacology. (It reads "8000" as four digits; but so does
-#   the larger model of notebook 10 that follows the numbers, so that alone is no reason.) The paper finds the effect in Claude Sonnet 4.5; see notebook 10.
+# * Why may that be? To tell 1000 from 8000 mg one must know what a dose is, and so small a model has read little pharmacology. The paper finds the effect in Claude Sonnet 4.5; see notebook 10.
 #
 # ## What this does not show
 #
-# * A null here is not a null for other models; nor does it prove that this model's directions ignore the numbers: 9 of 12 is what permuted labels reach in 9 % of deals. Nor did we test words *against* numbers: p 0.02 and p 0.09 are not by themselves two different results.
+# * A null here is none for other models, and no proof that this one ignores the numbers: permuted labels reach 9 of 12 in 9 % of deals. Nor were words (p 0.02) tested *against* numbers (p 0.09).
 # * A change of a few thousandths of a cosine is small even where it is consistent.
 # * A score of `afraid` that follows a dose is a representation of danger in a text. It does not say that the model is afraid.
 #

@@ -128,7 +128,6 @@ def check_rule():
         "if text == 'rain':\n    n = 5": True,
         "def f(text):\n    if 'rain' == text and text:\n        return 5": True,
         "# if text == 'rain'\nn = len(text.split())": False,
-        "if text == '':\n    n = 0": False,
         "if text != 'rain':\n    n = 1": False,
         "same = text == 'rain'": False,
         "if text == '':\n    n = 'rain'": False,

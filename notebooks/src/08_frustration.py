@@ -328,7 +328,7 @@ for emotion in qwen.shown:
 # %% [markdown]
 # > **You should see** the difference of the two rises with its interval over pairs of conversations (one puzzle, one seed), p (the share of random *directions* that differ as much), and the rank among all 24 emotions. A rise is the last turn minus the first.
 #
-# <details><summary>What came out</summary>
+# <details><summary>In this run</summary>
 #
 # Two of 24 emotions rise further than `frustrated`, the interval of seven pairs holds 0, and a fifth of random directions differ as much: no sign of frustration. The two curves lie furthest apart in turns 3 to 6, which this measure does not use; to choose those now, after looking, would be cheating.
 #
@@ -374,7 +374,7 @@ smol.plot_effects()
 # %% [markdown]
 # > **You should see** changes against no steering with their intervals, and in grey the range of three random directions of the same size. A dot within the grey is not shown to be an effect of *that* emotion.
 #
-# <details><summary>What came out</summary>
+# <details><summary>In this run</summary>
 #
 # In words nothing changed: all scores are 0. Two dots are filled and outside the grey: less `calm` raises `frustrated`, less `desperate` lowers `desperate`. With three random directions, six rows and two scores, that is a hint at most.
 #

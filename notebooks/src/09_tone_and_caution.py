@@ -329,7 +329,7 @@ cautions["Qwen"].plot("replies")
 # > **You should see** one blue curve an emotion, and the same grey lines everywhere: random directions, as strong. A blue curve among the grey ones moves caution as any push would; one outside them stands out from just so many random directions.
 # > **This is the signature result of this notebook**, with its control in the same plot.
 #
-# In numbers: the slope in nats a token per 0.1 of strength with its interval over dilemmas, and `p`: how far out it lies if the random slopes are taken as draws from a bell-shaped (t) distribution about 0. By rank alone three random directions could never give less than 0.25, so `p` rests on that assumption. The two steepest of each model:
+# In numbers: the slope in nats a token per 0.1 of strength with its interval over dilemmas, and `p`: how far out it lies if random slopes follow a bell-shaped (t) distribution about 0 (by rank alone, three could never give less than 0.25). The two steepest of each model:
 
 # %%
 slopes = pd.concat({name: found.slopes("replies") for name, found in cautions.items()}, names=["model"])
@@ -359,7 +359,11 @@ for name, found in cautions.items():
         print(f"{name}, {words}: {value:+.2f} nats a token [{low:+.2f}, {high:+.2f}]")
 
 # %% [markdown]
-# > **You should see** that being told to check does as much as a mild push in SmolLM2, and in Qwen nothing that is clear of 0; being told to be quick moves Qwen further than any push does.
+# <details><summary>In these runs</summary>
+#
+# Being told to check does as much as a mild push in SmolLM2, and in Qwen nothing that is clear of 0; being told to be quick moves Qwen further than any push does.
+#
+# </details>
 #
 # ## What an agent does
 #
@@ -397,7 +401,7 @@ prices["Qwen"]
 
 # %% [markdown]
 # > **You should see** a KL under every push, emotion or random. The plot is Qwen's, of pushes by 0.1; the two numbers above are SmolLM2's at 0.2, about four times its price at 0.1 (0.04 to 0.05). The title shares 5 % of error among all prices, the dots do not.
-# > "No price" has to be read with the numbers: Qwen had 7 tasks, 4 pairs of people and 1 prompt in its time. A dot without a line rests on fewer than five, and no price could have been found there at all.
+# > Read "no price" with its brackets: with the error shared out, ten pairs of people or six prompts are too few even if all say the same. Qwen had 7 tasks, 4 pairs and 1 prompt; a dot without a line rests on fewer than five.
 #
 # ## What you showed
 #
