@@ -251,10 +251,10 @@ class SideEffects:
                     costs.append(f"{measure} {found.mean():+.2f}")
             if costs:
                 told.append(f"{condition} ({', '.join(costs)})")
-        found = f"a price beyond chance: {'; '.join(told)}" if told else "no price beyond chance, KL apart"
+        said = f"a price beyond chance: {'; '.join(told)}" if told else "no price beyond chance, KL apart"
         counts = {m: max((len(self._paired(c, m)) for c in self.conditions[1:]), default=0) for m in WORSE}
         few = [measure for measure, count in counts.items() if not effects.enough(count, share)]
-        return f"{found} (too few items to tell: {', '.join(few)})" if few else found
+        return f"{said} (too few items to tell: {', '.join(few)})" if few else said
 
     def __repr__(self) -> str:
         return f"SideEffects({self.model}, {len(self.conditions) - 1} conditions against {self.conditions[0]}; {self.said})"
