@@ -133,9 +133,7 @@ class Follower(Watch):
         self._told, self._handles = told, list[Any]()
         self._writing: int | None = None  # the thread whose pass may be one of a reply
         self._cache: Any = None  # of that pass
-        self._first: SimpleNamespace | None = (
-            None  # the pass that filled a cache last, a reply's first if another follows
-        )
+        self._first: SimpleNamespace | None = None  # the last pass that filled a cache: a reply's, if another follows
         self._followed: Callable[[], Any] = lambda: None  # the cache of the reply that is followed, while there is one
         self._lock = threading.RLock()
 
@@ -181,16 +179,18 @@ class Follower(Watch):
         if self._writing != thread:
             return
         with self._lock:
-            if len(ids) == 1 and self._cache.get_seq_length() == 0:
+            if len(ids) != 1:  # a batch, or what one row has become behind a block
+                self._writing = None
+            elif self._cache.get_seq_length() == 0:
                 cache = weakref.ref(self._cache)
                 self._first = SimpleNamespace(thread=thread, cache=cache, token=int(ids[0, -1]), scores=[])
-                return
-            if self._first and self._first.cache() is self._cache:
-                self._begin(self._first)
-            if self._followed() is self._cache and len(ids) == 1:
-                super().tokens_in(_module, inputs, _output)
             else:
-                self._writing = None  # a batch, another reply than the newest, or no reply
+                if self._first and self._first.cache() is self._cache:
+                    self._begin(self._first)
+                if self._followed() is self._cache:
+                    super().tokens_in(_module, inputs, _output)
+                else:
+                    self._writing = None  # another reply than the newest, or none
 
     def _begin(self, first: SimpleNamespace) -> None:
         """Follow the reply that a first pass belongs to."""
