@@ -50,6 +50,6 @@ with tempfile.TemporaryDirectory() as folder:
     ):
         found = sorted(round(timed(work, before), 2) for _ in range(times))
         row = {"seconds": statistics.median(found)} | ({"from": found[0], "to": found[-1]} if times > 1 else {})
-        rows.append({"what": what} | {key: round(value, 2) for key, value in row.items()})
+        rows.append({"what": what} | row)
         print(rows[-1], file=sys.stderr)
 print(json.dumps({"rows": rows}))

@@ -130,8 +130,8 @@ def reply_states(model: Model, prompt: str, replies: Sequence[str], block: int) 
     done = {reply: (np.empty((0, model.width), np.float32), np.empty(0)) for reply in tails}
     todo = sorted((reply for reply, tail in tails.items() if tail), key=lambda reply: len(tails[reply]))
     seen: list[torch.Tensor] = []
-    known = DynamicCache(config=model.hf.config) if model.shares_prefix else None
-    shares = known is not None
+    shares = model.shares_prefix
+    known = DynamicCache(config=model.hf.config) if shares else None
     skipped = 0 if shares else len(ids)  # tokens of the prompt in each row
 
     def keep(_module: torch.nn.Module, _inputs: object, output: object) -> None:

@@ -141,14 +141,8 @@ def behind_each(model: Model, prefix: Prefix, tails: Sequence[Sequence[int]]) ->
 def room(model: Model, length: int, tails: Sequence[Sequence[int]]) -> int:
     """How many rows one batch may have, each of a prefix of so many tokens and one of the tails: 1 to 64."""
     longest = max(map(len, tails))
-    return max(
-        1,
-        min(
-            ROWS,
-            POSITIONS // (length + longest),
-            LOGITS // (longest * model.hf.get_output_embeddings().weight.shape[0]),
-        ),
-    )
+    vocabulary = len(model.hf.get_output_embeddings().weight)
+    return max(1, min(ROWS, POSITIONS // (length + longest), LOGITS // (longest * vocabulary)))
 
 
 def _sum(logits: torch.Tensor, tail: Sequence[int]) -> float:

@@ -69,7 +69,7 @@ def curves(effects: Effects, count: int, stem: int, prompts: slice, signs: Array
     cells = effects.own(scores, count)
     rng = np.random.default_rng(
         0
-    )  # emotions and prompts are drawn apart: the cells of one emotion, or prompt, go together
+    )  # emotions and prompts are drawn apart: what is of one emotion, or prompt, goes together
     some, asked = (rng.integers(size, size=(DRAWS, size)) for size in cells.shape[:2])
     drawn = np.stack([cells[one][:, other].mean((0, 1)) for one, other in zip(some, asked, strict=True)])
     low, high = np.quantile(drawn, [0.025, 0.975], axis=0)

@@ -80,9 +80,8 @@ def _json_lines(file: Path, text: str) -> Iterator[Row]:
 
 
 def _csv(file: Path, text: str) -> Iterator[Row]:
-    lines = (
-        text.split("\n") if text.strip() else []
-    )  # a quoted text may go over several; other line ends are a part of it
+    # a quoted text may go over several lines; other signs that end lines are a part of it
+    lines = text.split("\n") if text.strip() else []
     header = lines[0] if lines else ""
     delimiter = max(",;\t", key=header.count)
     reader = csv.reader((line + "\n" for line in lines), delimiter=delimiter, strict=True)

@@ -90,8 +90,8 @@ class DoseResult(DoseCurves):
         at = self.block if block is None else self._known(block)
         signs, ladders, first = self.signs("panel", at), self.signs("ladder", at), self.panels[0]
         own = bool(first.ways) and all(self._change(first, "panel", e, at) * way > 0 for e, way in first.ways.items())
-        beyond, against = False, "no twin to hold it against"
-        if first.ways and first.twin is not None:
+        beyond, against, testable = False, "no twin to hold it against", bool(first.ways) and first.twin is not None
+        if testable:
             emotion, way = next(iter(first.ways.items()))
             here, there = self._change(first, "panel", emotion, at), self._change(first, "twin", emotion, at)
             beyond, against = way * here > way * there, f"{emotion} {here:+.3f} against {there:+.3f} on its twin"
@@ -101,8 +101,7 @@ class DoseResult(DoseCurves):
             reasons += "; so few signs can't reach p <= 0.05: give more panels and emotions, with ladders"
         if signs.total and signs.p <= ALPHA and own and beyond:
             return "replicates", reasons
-        testable = bool(first.ways) and first.twin is not None and signs.decidable
-        if testable and ladders.total and ladders.p <= ALPHA:
+        if testable and signs.decidable and ladders.total and ladders.p <= ALPHA:
             return "does not replicate", reasons
         return "inconclusive", reasons
 

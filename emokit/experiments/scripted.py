@@ -225,8 +225,7 @@ def tempting(
 
 def forms(measured: Choices) -> dict[str, int]:
     """What `tempting` asked in, "code" or "words", and in how many tasks."""
-    found = {form: {_task(name) for name in measured.names if _form(name) == form} for form in ("code", "words")}
-    return {form: len(tasks) for form, tasks in found.items() if tasks}
+    return {form: len(tasks) for form, tasks in _places(measured).items() if tasks}
 
 
 def by_task(measured: Choices, form: str) -> Array:
@@ -235,20 +234,17 @@ def by_task(measured: Choices, form: str) -> Array:
     Nats a token between two programs ("code"), nats between two letters ("words").
     """
     check_known(form, forms(measured), "form")
-    tasks: dict[str, list[int]] = {}
-    for i, name in enumerate(measured.names):
-        if _form(name) == form:
-            tasks.setdefault(_task(name), []).append(i)
     values = measured.per_token if form == "code" else measured.gap
-    return np.stack([values[:, places].mean(1) for places in tasks.values()], axis=1)
+    return np.stack([values[:, places].mean(1) for places in _places(measured)[form].values()], axis=1)
 
 
-def _task(name: str) -> str:
-    return name.rsplit(" ", 2)[0]
-
-
-def _form(name: str) -> str:
-    return name.rsplit(" ", 2)[1]
+def _places(measured: Choices) -> dict[str, dict[str, list[int]]]:
+    """By form and task, which of the choices are its."""
+    found: dict[str, dict[str, list[int]]] = {"code": {}, "words": {}}
+    for i, name in enumerate(measured.names):
+        task, form, _ = name.rsplit(" ", 2)
+        found[form].setdefault(task, []).append(i)
+    return found
 
 
 def tempted(

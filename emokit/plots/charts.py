@@ -120,9 +120,8 @@ def scatter(
         )
         figure.colorbar(shown, ax=axis, label=colour_label, shrink=0.7)
         if (~known).any():
-            axis.legend(
-                loc="lower right", bbox_to_anchor=(1, 1), fontsize=8, borderaxespad=0.2
-            )  # in the plot it is one more point
+            # above the plot: within, it looks like one more point
+            axis.legend(loc="lower right", bbox_to_anchor=(1, 1), fontsize=8, borderaxespad=0.2)
         reach = 1.18 * float(np.abs(points).max())
         axis.set(xlim=(-reach, reach), ylim=(-reach, reach), xlabel=xlabel, ylabel=ylabel, title=title)
         axis.set_aspect("equal")
